@@ -64,9 +64,8 @@ def tiles(image: Picture, *, tile_size: int = 448, max_tiles: int = 12, split: b
     picture = to_rgb(image)
     columns, rows = tile_grid(*picture.size, tile_size=tile_size, max_tiles=max_tiles) if split else (1, 1)
     large = np.asarray(_resized(picture, (columns * tile_size, rows * tile_size)))
-    parts = (
-        large.reshape(rows, tile_size, columns, tile_size, 3).transpose(0, 2, 1, 3, 4).reshape(-1, *_square(tile_size))
-    )
+    cut = large.reshape(rows, tile_size, columns, tile_size, 3).transpose(0, 2, 1, 3, 4)
+    parts = cut.reshape(-1, tile_size, tile_size, 3)
     if columns * rows > 1:
         parts = np.concatenate([parts, np.asarray(_resized(picture, (tile_size, tile_size)))[None]])
     return _normalised(parts, _MEAN, _STD)
