@@ -9,10 +9,13 @@ import zlib
 import numpy as np
 
 from unibiomed.errors import InputError
+from unibiomed.phantoms import ct
 from unibiomed.phantoms.base import Generator, Phantom, TargetSpec
 
 # One entry for each modality: canonical phrase word -> its generators (each module exports a tuple GENERATORS).
-MODALITY_GENERATORS: dict[str, tuple[Generator, ...]] = {}
+MODALITY_GENERATORS: dict[str, tuple[Generator, ...]] = {
+    "CT": ct.GENERATORS,
+}
 
 # Mixed in by training only: they need a training-time dependency, so `generate` never draws from them.
 EXTRA_GENERATORS: dict[str, tuple[Generator, ...]] = {}
