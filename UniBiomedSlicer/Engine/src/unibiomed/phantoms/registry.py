@@ -9,12 +9,19 @@ import zlib
 import numpy as np
 
 from unibiomed.errors import InputError
-from unibiomed.phantoms import ct
+from unibiomed.phantoms import ct, dermoscopy, endoscopy, fundus, mammography, oct, pathology, ultrasound
 from unibiomed.phantoms.base import Generator, Phantom, TargetSpec
 
 # One entry for each modality: canonical phrase word -> its generators (each module exports a tuple GENERATORS).
 MODALITY_GENERATORS: dict[str, tuple[Generator, ...]] = {
     "CT": ct.GENERATORS,
+    "ultrasound": ultrasound.GENERATORS,
+    "pathology": pathology.GENERATORS,
+    "fundus": fundus.GENERATORS,
+    "OCT": oct.GENERATORS,
+    "endoscope": endoscopy.GENERATORS,
+    "dermoscopy": dermoscopy.GENERATORS,
+    "mammography": mammography.GENERATORS,
 }
 
 # Mixed in by training only: they need a training-time dependency, so `generate` never draws from them.
