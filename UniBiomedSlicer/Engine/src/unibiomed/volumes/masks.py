@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,17 +70,24 @@ class BoxMask:
         return cls.union_of(parts)
 
     @classmethod
-    def union_of(cls, parts: list[BoxMask]) -> BoxMask:
+    def union_of(cls, parts: Sequence[BoxMask]) -> BoxMask:
         """All voxels that are in any of ``parts``."""
-        boxes = [part for part in parts if part.array.any()]
+        low, shape = cls.box_around(parts)
+        joined = np.zeros(shape, dtype=bool)
+        for part in parts:
+            if part.array.size:
+                joined[_window(part, low)] |= part.array
+        return cls.from_full(joined, low)
+
+    @staticmethod
+    def box_around(parts: Sequence[BoxMask]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Offset and shape ``(k, j, i)`` of the box around the boxes of ``parts``; zeros where they hold none."""
+        boxes = [part for part in parts if part.array.size]
         if not boxes:
-            return cls.empty()
+            return (0, 0, 0), (0, 0, 0)
         low = np.min([part.offset for part in boxes], axis=0)
         high = np.max([np.add(part.offset, part.array.shape) for part in boxes], axis=0)
-        joined = np.zeros(high - low, dtype=bool)
-        for part in boxes:
-            joined[_window(part, low)] |= part.array
-        return cls.from_full(joined, tuple(int(value) for value in low))
+        return tuple(int(value) for value in low), tuple(int(value) for value in high - low)
 
     def to_full(self, shape: tuple[int, int, int]) -> np.ndarray:
         """The mask as a bool array ``(k, j, i)``; InputError where the box does not fit in ``shape``."""
