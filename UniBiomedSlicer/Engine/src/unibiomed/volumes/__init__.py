@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from unibiomed.volumes.dicom_files import SeriesInfo, list_series
 from unibiomed.volumes.modalities import MODALITIES, MRI_SEQUENCES, base_modality, parse_modality
+from unibiomed.volumes.reading import read_volume
 from unibiomed.volumes.slicing import MAX_SIDE, SliceAxis, SliceMapping, default_axis, slice_mapping
 from unibiomed.volumes.statistics import IntensityStats, intensity_stats
 from unibiomed.volumes.volume import Source, Volume
@@ -15,6 +17,7 @@ __all__ = [
     "MRI_SEQUENCES",
     "WINDOWS",
     "IntensityStats",
+    "SeriesInfo",
     "SliceAxis",
     "SliceMapping",
     "Source",
@@ -25,7 +28,9 @@ __all__ = [
     "default_axis",
     "default_window",
     "intensity_stats",
+    "list_series",
     "parse_modality",
     "parse_window",
+    "read_volume",
     "slice_mapping",
 ]

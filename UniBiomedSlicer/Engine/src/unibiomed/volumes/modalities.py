@@ -117,3 +117,26 @@ def parse_modality(text: str) -> str:
 def base_modality(modality: str) -> str:
     """Return the modality without its sequence: ``"MRI-T1"`` → ``"MRI"``; the other nine stay as they are."""
     return "MRI" if modality in MRI_SEQUENCES else modality
+
+
+def guess_mri_sequence(description: str, *, contrast: bool = False) -> str:
+    """Return "MRI" with its sequence where a series description says it plainly, else "MRI".
+
+    ``contrast``: the DICOM header names a contrast agent. Descriptions that name two weightings stay "MRI".
+    """
+    words = set(re.findall(r"[a-z0-9*+]+", description.lower()))
+    text = description.lower()
+    is_t1 = any(re.fullmatch(r"t1w?[ce]?|t1gd|t1ce|mprage|t1\+c", word) for word in words)
+    is_t2 = any(re.fullmatch(r"t2w?", word) for word in words)
+    if "adc" in words or "apparent diffusion" in text:
+        return "MRI-ADC"
+    if "flair" in text:
+        return "MRI" if is_t1 else "MRI-FLAIR"
+    if is_t1 == is_t2:
+        return "MRI"
+    if is_t2:
+        return "MRI-T2"
+    enhanced = contrast or bool(
+        words & {"gd", "gad", "gado", "post", "contrast", "ce", "t1c", "t1ce", "t1gd", "+c", "t1+c"}
+    )
+    return "MRI-T1-Gd" if enhanced else "MRI-T1"
