@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Examples to one batch of tensors: each picture once for masks, each rendering once for the vision tower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from unibiomed.model.configuration import UniBiomedConfig
+from unibiomed.model.preprocessing import sam_pixels, tiles
+from unibiomed.training.encoding import IGNORED, EncodedConversation, encode_conversation
+from unibiomed.training.losses import resize_truth
+from unibiomed.training.turns import Conversation, Example
+
+
+@dataclass(eq=False)
+class Batch:
+    """Tensors of one training step; n masks, s sequences of length L, v vision pictures, b mask pictures.
+
+    Attributes:
+        sam_pixels: (b, 3, S, S).
+        tile_pixels: (v, 3, T, T); the first b are the mask pictures themselves.
+        input_ids, labels, attention_mask: (s, L), padded on the right.
+        sequence_picture: (s,) which row of ``tile_pixels`` a sequence is about.
+        seg_sequence, seg_position: (n,) where the [SEG] tokens stand.
+        seg_picture: (n,) which row of ``sam_pixels`` their masks belong to.
+        truth: (n, side, side) area fractions; present: (n,) bool.
+        dense_truth: (b, phrases, h, w); dense_known: (b, phrases) bool.
+    """
+
+    sam_pixels: torch.Tensor
+    tile_pixels: torch.Tensor
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    attention_mask: torch.Tensor
+    sequence_picture: torch.Tensor
+    seg_sequence: torch.Tensor
+    seg_position: torch.Tensor
+    seg_picture: torch.Tensor
+    truth: torch.Tensor
+    present: torch.Tensor
+    dense_truth: torch.Tensor
+    dense_known: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class Collator:
+    """Makes batches for one model configuration and tokenizer.
+
+    Attributes:
+        mask_side: the grid on which masks are compared, in pixels.
+        dense_side: the grid of the auxiliary head, in pixels.
+        phrases: what the auxiliary head speaks of.
+    """
+
+    config: UniBiomedConfig
+    tokenizer: object
+    mask_side: int
+    dense_side: int
+    phrases: tuple[str, ...]
+
+    def __call__(self, examples: Sequence[Example]) -> Batch:
+        """Encode and pad; every picture is one tile (the published region and volume sets are trained so)."""
+        pictures = [example.image for example in examples]
+        sequences: list[EncodedConversation] = []
+        sequence_picture: list[int] = []
+        seg_rows: list[tuple[int, int, int, np.ndarray]] = []
+        for row, example in enumerate(examples):
+            for conversation in example.conversations:
+                encoded = self._encode(conversation)
+                for position, mask in zip(encoded.seg_positions, encoded.masks, strict=True):
+                    seg_rows.append((len(sequences), int(position), row, mask))
+                sequences.append(encoded)
+                sequence_picture.append(row)
+            for conversation in example.drawn:
+                pictures.append(conversation.image)
+                sequences.append(self._encode(conversation))
+                sequence_picture.append(len(pictures) - 1)
+        truth = _stack_truth([mask for *_, mask in seg_rows], self.mask_side)
+        dense_truth, dense_known = self._dense(examples)
+        return Batch(
+            sam_pixels=torch.stack([sam_pixels(e.image, size=self.config.sam_image_size) for e in examples]),
+            tile_pixels=torch.cat([self._one_tile(picture) for picture in pictures]),
+            **_pad(sequences, self.tokenizer.pad_token_id),
+            sequence_picture=torch.tensor(sequence_picture),
+            seg_sequence=torch.tensor([row[0] for row in seg_rows], dtype=torch.long),
+            seg_position=torch.tensor([row[1] for row in seg_rows], dtype=torch.long),
+            seg_picture=torch.tensor([row[2] for row in seg_rows], dtype=torch.long),
+            truth=truth,
+            present=truth.amax((-2, -1)) > 0,
+            dense_truth=dense_truth,
+            dense_known=dense_known,
+        )
+
+    def _encode(self, conversation: Conversation) -> EncodedConversation:
+        return encode_conversation(conversation, self.tokenizer, self.config.tokens_per_tile)
+
+    def _one_tile(self, picture: np.ndarray) -> torch.Tensor:
+        return tiles(picture, tile_size=self.config.tile_size, split=False)
+
+    def _dense(self, examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+        side = self.dense_side
+        truth = torch.zeros(len(examples), len(self.phrases), side, side)
+        known = torch.zeros(len(examples), len(self.phrases), dtype=torch.bool)
+        for row, example in enumerate(examples):
+            for column, phrase in enumerate(self.phrases):
+                known[row, column] = phrase in example.known
+                if phrase in example.dense:
+                    truth[row, column] = _stack_truth([example.dense[phrase]], side)[0]
+        return truth, known
+
+
+def _stack_truth(masks: list[np.ndarray], side: int) -> torch.Tensor:
+    if not masks:
+        return torch.zeros(0, side, side)
+    return torch.cat([resize_truth(torch.from_numpy(mask)[None], side) for mask in masks])
+
+
+def _pad(sequences: list[EncodedConversation], pad_id: int) -> dict[str, torch.Tensor]:
+    longest = max(len(s.input_ids) for s in sequences)
+    input_ids = np.full((len(sequences), longest), pad_id, dtype=np.int64)
+    labels = np.full((len(sequences), longest), IGNORED, dtype=np.int64)
+    attention = np.zeros((len(sequences), longest), dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        length = len(sequence.input_ids)
+        input_ids[row, :length] = sequence.input_ids
+        labels[row, :length] = sequence.labels
+        attention[row, :length] = 1
+    return {
+        "input_ids": torch.from_numpy(input_ids),
+        "labels": torch.from_numpy(labels),
+        "attention_mask": torch.from_numpy(attention),
+    }

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a phantom to questions and answers: the paper's tasks in the published templates and answer forms.
+
+Sources: the published data sets' templates (tasks.md of the project's references, sections 1 and 2). Targets that are
+absent are asked for too, with an empty mask: the published model never saw them; a small model can learn from them
+when to say no (SAM 2's object score is the answer).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from unibiomed.phantoms import Phantom, TargetSpec
+from unibiomed.tasks import templates
+from unibiomed.tasks.phrases import make_phrase
+from unibiomed.tasks.regions import draw_region_box
+from unibiomed.training.turns import Conversation, Example, Turn
+
+NO_FINDINGS = "no findings"
+
+# The first of the five published answers; which of them comes is chance, and chance is not worth a small model's time.
+SEGMENT_ANSWER = "It is [SEG]."
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How many questions of which kind a picture gets.
+
+    Attributes:
+        segmentation_turns: segmentation prompts packed into one conversation.
+        absent_share: probability that such a prompt asks for something that is not there.
+        foreign_share: of the absent ones, the share that comes from another modality or site.
+        default_template_share: how often the template that inference uses is taken instead of any of the trained ones.
+        text_turns: grounded text questions packed into the second conversation.
+        region_share: probability of a region question (a second look by the vision tower, at a drawn box).
+    """
+
+    segmentation_turns: int = 4
+    absent_share: float = 0.3
+    foreign_share: float = 0.35
+    default_template_share: float = 0.6
+    text_turns: int = 2
+    region_share: float = 0.35
+
+
+def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator, mix: Mix) -> Example:
+    """All conversations about one phantom; ``catalogue`` is where absent targets of other pictures come from."""
+    blank = np.zeros(phantom.image.shape[:2], dtype=bool)
+    segmentation = Conversation(phantom.image, _segmentation_turns(phantom, catalogue, blank, rng, mix))
+    text = Conversation(phantom.image, _text_turns(phantom, blank, rng, mix))
+    drawn = ()
+    if phantom.masks and rng.random() < mix.region_share:
+        drawn = (_region_conversation(phantom, rng, mix),)
+    return Example(
+        image=phantom.image,
+        conversations=(segmentation, text),
+        drawn=drawn,
+        dense={phantom.specs[name].phrase: mask for name, mask in phantom.masks.items()},
+        known=frozenset(spec.phrase for spec in phantom.specs.values()),
+    )
+
+
+def _segmentation_turns(
+    phantom: Phantom, catalogue: tuple[TargetSpec, ...], blank: np.ndarray, rng: np.random.Generator, mix: Mix
+) -> tuple[Turn, ...]:
+    present = list(phantom.masks)
+    # Abnormalities are fewer and harder than anatomy: they are asked for first, in any place of the conversation.
+    rng.shuffle(present)
+    present.sort(key=lambda name: phantom.specs[name].kind != "abnormality")
+    absent = list(phantom.absent)
+    rng.shuffle(absent)
+    turns: list[Turn] = []
+    for _ in range(mix.segmentation_turns):
+        if present and rng.random() >= mix.absent_share:
+            name = present.pop(0)
+            phrase, mask = phantom.specs[name].phrase, phantom.masks[name]
+        elif absent and rng.random() >= mix.foreign_share:
+            phrase, mask = phantom.specs[absent.pop()].phrase, blank
+        else:
+            phrase, mask = _foreign_phrase(phantom, catalogue, rng), blank
+        question = _choose(templates.SEGMENT, templates.SEGMENT[1], rng, mix).format(phrase=phrase)
+        turns.append(Turn(question, SEGMENT_ANSWER, (mask,)))
+    order = rng.permutation(len(turns))
+    return tuple(turns[i] for i in order)
+
+
+def _foreign_phrase(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator) -> str:
+    """A phrase that cannot be in this picture: another site's target, under its own or under this modality's word."""
+    foreign = [spec for spec in catalogue if spec.site != phantom.site and spec.name not in phantom.specs]
+    spec = foreign[int(rng.integers(len(foreign)))]
+    if rng.random() < 0.3:
+        spec = replace(spec, modality=phantom.modality)
+    return spec.phrase
+
+
+def _text_turns(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> tuple[Turn, ...]:
+    makers = [_recognition_turn, _report_turn, _question_turn, _description_turn]
+    picked = rng.permutation(len(makers))[: mix.text_turns]
+    return tuple(makers[i](phantom, blank, rng, mix) for i in picked)
+
+
+def _recognition_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
+    question = _choose(templates.RECOGNISE, templates.RECOGNISE[0], rng, mix)
+    name = phantom.abnormalities[0] if phantom.abnormalities else NO_FINDINGS
+    phrase = make_phrase(name, phantom.site, phantom.modality)
+    return Turn(question, f"It is [SEG]. {phrase}.", (phantom.masks.get(name, blank),))
+
+
+def _report_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
+    question = _choose(templates.REPORT, templates.REPORT[2], rng, mix)
+    masks = tuple(phantom.masks[name] for name in phantom.abnormalities) or (blank,)
+    return Turn(question, phantom.report(), masks)
+
+
+def _question_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
+    anatomy, found = _ask_about(phantom, rng)
+    question = _choose(templates.GROUNDED_VQA, templates.GROUNDED_VQA[0], rng, mix).format(anatomy=anatomy)
+    if not found:
+        return Turn(question, f"<p> {NO_FINDINGS}. </p> [SEG]", (blank,))
+    answer = " ".join(f"<p> {name}. </p> [SEG]" for name in found)
+    return Turn(question, answer, tuple(phantom.masks[name] for name in found))
+
+
+def _ask_about(phantom: Phantom, rng: np.random.Generator) -> tuple[str, tuple[str, ...]]:
+    """An anatomy to ask about, and the abnormalities that lie in it.
+
+    An abnormality lies in a structure if most of it is inside the structure or its close surroundings; a structure
+    that is only touched is not asked about, since the truth would be a matter of opinion.
+    """
+    choices: list[tuple[str, tuple[str, ...]]] = [(phantom.site, phantom.abnormalities)]
+    margin = max(2, phantom.image.shape[0] // 64)
+    for structure in phantom.anatomy:
+        near = ndimage.binary_dilation(phantom.masks[structure], iterations=margin)
+        inside = {name: float(near[phantom.masks[name]].mean()) for name in phantom.abnormalities}
+        if all(share == 0.0 or share > 0.6 for share in inside.values()):
+            choices.append((structure, tuple(name for name in phantom.abnormalities if inside[name] > 0.6)))
+    return choices[0] if rng.random() < 0.5 else choices[int(rng.integers(len(choices)))]
+
+
+def _description_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
+    return Turn(templates.DESCRIBE, phantom.caption(), (), image_newline=True)
+
+
+def _region_conversation(phantom: Phantom, rng: np.random.Generator, mix: Mix) -> Conversation:
+    names = list(phantom.abnormalities) * 2 + list(phantom.anatomy)
+    name = names[int(rng.integers(len(names)))]
+    picture = draw_region_box(phantom.image, phantom.masks[name])
+    question = _choose(templates.REGION, templates.REGION[0], rng, mix)
+    return Conversation(picture, (Turn(question, phantom.specs[name].phrase, (), image_newline=True),))
+
+
+def _choose(questions: tuple[str, ...], default: str, rng: np.random.Generator, mix: Mix) -> str:
+    """The template that inference uses, or any of the trained ones."""
+    return default if rng.random() < mix.default_template_share else str(rng.choice(questions))

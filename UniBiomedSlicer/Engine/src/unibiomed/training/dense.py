@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training-only head that names every pixel: the image encoder of a small model learns from all targets at once.
+
+The paper starts from pretrained encoders and needs nothing like it. A model that starts from noise sees one mask a
+prompt; this head gives its encoder every target of the picture in the same pass. It is thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from unibiomed.training.losses import dice_loss, mask_cross_entropy
+
+
+class DenseHead(nn.Module):
+    """Target logits for every pixel of the finest feature map, from all three levels."""
+
+    def __init__(self, channels: tuple[int, int, int], phrases: tuple[str, ...], hidden: int = 96) -> None:
+        """``channels`` of the three feature levels, finest first; one output for each of ``phrases``."""
+        super().__init__()
+        self.phrases = phrases
+        self.mix = nn.Conv2d(sum(channels), hidden, 1)
+        self.read = nn.Conv2d(hidden, len(phrases), 1)
+
+    def forward(self, fine: torch.Tensor, middle: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        """Three feature maps (b, c, h, w), finest first, to logits (b, phrases, h, w) at the finest grid."""
+        size = fine.shape[-2:]
+        levels = [fine] + [
+            functional.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in (middle, coarse)
+        ]
+        return self.read(functional.gelu(self.mix(torch.cat(levels, dim=1))))
+
+
+class VisionDenseHead(nn.Module):
+    """The same for the rows that the language model sees: four quarters of each row's cell."""
+
+    def __init__(self, hidden: int, phrases: tuple[str, ...]) -> None:
+        """``hidden`` of the language model; four outputs for each of ``phrases``."""
+        super().__init__()
+        self.read = nn.Linear(hidden, 4 * len(phrases))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (b, s * s, hidden) of one tile each to logits (b, phrases, 2s, 2s)."""
+        side = round(rows.shape[1] ** 0.5)
+        cells = self.read(rows).transpose(1, 2).unflatten(2, (side, side))
+        return functional.pixel_shuffle(cells, 2)
+
+
+class DenseHeads(nn.Module):
+    """Both heads of a run."""
+
+    def __init__(self, width: int, hidden: int, phrases: tuple[str, ...]) -> None:
+        """``width`` of SAM 2's features, ``hidden`` of the language model."""
+        super().__init__()
+        self.sam = DenseHead((width // 8, width // 4, width), phrases)
+        self.vision = VisionDenseHead(hidden, phrases)
+
+
+def dense_loss(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Cross entropy and Dice over what is known.
+
+    Args:
+        logits: (b, phrases, h, w).
+        truth: (b, phrases, s, s) area fractions, s a multiple of h.
+        known: (b, phrases) bool; elsewhere it is not said whether the target is there.
+    """
+    if truth.shape[-1] != logits.shape[-1]:
+        truth = functional.adaptive_avg_pool2d(truth, logits.shape[-2:])
+    picked, wanted = logits[known], truth[known]
+    present = wanted.amax((-2, -1)) > 0
+    loss = 4.0 * mask_cross_entropy(picked, wanted).mean()
+    if bool(present.any()):
+        loss = loss + dice_loss(picked[present], wanted[present]).mean()
+    return loss

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One training step's loss: language + 2 x mask cross entropy + 0.5 x Dice, and what SAM 2's own heads need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from unibiomed.model import grounding
+from unibiomed.model.modeling import UniBiomedModel
+from unibiomed.training.batching import Batch
+from unibiomed.training.dense import DenseHeads, dense_loss
+from unibiomed.training.encoding import IGNORED
+from unibiomed.training.losses import (
+    PAPER_DICE_WEIGHT,
+    PAPER_MASK_CE_WEIGHT,
+    iou_loss,
+    language_loss,
+    mask_losses,
+    presence_loss,
+)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the sum; the first three are the paper's."""
+
+    language: float = 1.0
+    mask_cross_entropy: float = PAPER_MASK_CE_WEIGHT
+    dice: float = PAPER_DICE_WEIGHT
+    presence: float = 0.25
+    iou: float = 0.5
+    dense: float = 0.5
+    dense_vision: float = 0.5
+
+
+def batch_loss(
+    model: UniBiomedModel, batch: Batch, weights: LossWeights, heads: DenseHeads | None = None
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The weighted loss of a batch (scalar, with gradient) and its parts (scalars, detached)."""
+    parts: dict[str, torch.Tensor] = {}
+    rows = model.encode_tiles(batch.tile_pixels)
+    hidden, parts["language"] = _read(model, batch, rows)
+    features = grounding.image_features(model.grounding_encoder, batch.sam_pixels)
+    embedding = model.seg_embedding(hidden[batch.seg_sequence, batch.seg_position])
+    output = grounding.decode_masks(model.grounding_encoder, features, embedding, batch.seg_picture)
+    cross_entropy, dice = mask_losses(output.low_res, batch.truth)
+    present = batch.present
+    parts["mask_cross_entropy"] = cross_entropy.mean()
+    parts["dice"] = _mean(dice[present])
+    parts["iou"] = _mean(iou_loss(output.low_res, output.iou, batch.truth)[present])
+    parts["presence"] = presence_loss(output.object_score, present).mean()
+    if heads is not None:
+        logits = heads.sam(features.high_res_0, features.high_res_1, features.embedding)
+        parts["dense"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
+        logits = heads.vision(rows[: len(batch.sam_pixels)])
+        parts["dense_vision"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
+    total = sum(getattr(weights, name) * value for name, value in parts.items())
+    return total, {name: value.detach() for name, value in parts.items()}
+
+
+def _read(model: UniBiomedModel, batch: Batch, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Final hidden states (s, L, hidden) of every sequence, and the language loss of the answers."""
+    embeds = model.embed_prompt(batch.input_ids, rows[batch.sequence_picture].flatten(0, 1))
+    hidden = model.language_model.model(inputs_embeds=embeds, attention_mask=batch.attention_mask).last_hidden_state
+    wanted = batch.labels[:, 1:]
+    taught = wanted != IGNORED
+    logits = model.language_model.lm_head(hidden[:, :-1][taught])
+    return hidden, language_loss(logits, wanted[taught])
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    """Mean that is zero, with a gradient, where there is nothing to average."""
+    return values.sum() / max(values.numel(), 1)

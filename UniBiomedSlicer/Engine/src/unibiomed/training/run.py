@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One whole training run: Mini from nothing, or any model fine-tuned; ends in a model folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unibiomed.errors import OutputError
+from unibiomed.model.checkpoint import IMAGE_CONTEXT, load_model, save_model
+from unibiomed.model.modeling import UniBiomedModel
+from unibiomed.training.batching import Collator
+from unibiomed.training.conversations import Mix
+from unibiomed.training.dense import DenseHeads
+from unibiomed.training.lora import LoraOptions, add_adapters, merge_adapters
+from unibiomed.training.loop import LoopOptions, train
+from unibiomed.training.mini import mini_config, mini_options, mini_tokenizer
+from unibiomed.training.phantom_data import PhantomExamples
+from unibiomed.training.plots import plot_losses
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What ``unibiomed train`` was asked for.
+
+    Attributes:
+        out: folder of the run (checkpoint, log, plot), and ``out/model`` the result.
+        steps: optimizer steps in all.
+        start: model folder to fine-tune with LoRA; None trains Mini from nothing.
+        seed, batch_size, learning_rate, workers: as in ``LoopOptions``; None takes the recipe's.
+        first_example: number of the first training example.
+    """
+
+    out: Path
+    steps: int
+    start: Path | None = None
+    seed: int = 0
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    decay_steps: int | None = None
+    workers: int = 1
+    first_example: int = 0
+    lora: LoraOptions = dataclasses.field(default_factory=LoraOptions)
+    mix: Mix = dataclasses.field(default_factory=Mix)
+
+
+def run(
+    options: RunOptions,
+    *,
+    report: Callable[[dict[str, Any]], None] = lambda record: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Path | None:
+    """Train or go on training; returns the model folder, or None if the run was stopped before its end.
+
+    Raises:
+        OutputError: if ``options.out/model`` is there already; a finished model is never overwritten.
+    """
+    result = options.out / "model"
+    if result.exists():
+        raise OutputError(f"{result} is there already; choose another --out, or remove it to train again.")
+    torch.manual_seed(options.seed)
+    heads = None
+    if options.start is None:
+        tokenizer = mini_tokenizer()
+        model = UniBiomedModel(mini_config(len(tokenizer)))
+        model.image_context_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
+        loop = mini_options(options.steps)
+    else:
+        loaded = load_model(options.start)
+        model, tokenizer = loaded.model, loaded.tokenizer
+        add_adapters(model, options.lora)
+        loop = LoopOptions(steps=options.steps, batch_size=4, learning_rate=4e-5, decay_steps=options.steps // 4)
+    loop = _with_given(loop, options)
+    examples = PhantomExamples(options.first_example, loop.steps * loop.batch_size, mix=options.mix)
+    phrases = tuple(spec.phrase for spec in examples.catalogue)
+    config = model.config
+    if options.start is None:
+        heads = DenseHeads(config.sam2.d_model, config.language.hidden_size, phrases)
+    collator = Collator(config, tokenizer, config.low_res_size * 2, config.low_res_size, phrases)
+    done = train(
+        model, examples, collator, loop, options.out, heads=heads, report=report, stop=stop
+    )
+    plot_losses(options.out / "log.jsonl", options.out / "loss.png")
+    if done < loop.steps:
+        return None
+    if options.start is not None:
+        merge_adapters(model)
+    save_model(model, tokenizer, result, dtype=torch.float16)
+    return result
+
+
+def _with_given(loop: LoopOptions, options: RunOptions) -> LoopOptions:
+    given = {
+        "seed": options.seed,
+        "workers": options.workers,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "decay_steps": options.decay_steps,
+    }
+    return dataclasses.replace(loop, **{name: value for name, value in given.items() if value is not None})
