@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fits the presence gate of a model: the least object score and predicted IoU that count as "it is there".
+
+The thresholds that give the best Dice as the user gets it (a rejected target scores 0) among those that let at most
+``max_false_positives`` of the absent targets through. One pair for all, and one for the phrases of each modality where
+there are enough samples. Fitted on seeds of their own, neither trained on nor used in the evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unibiomed.errors import CheckpointError, InputError
+from unibiomed.evaluation.metrics import dice
+from unibiomed.evaluation.phantoms import FITTING_SEED_BASE, Generate, Plan, ask
+from unibiomed.evaluation.questions import Amounts, Question
+from unibiomed.model.manifest import update_record
+from unibiomed.phantoms import generate
+from unibiomed.tasks.presence import observe, seg_logprobs
+from unibiomed.tasks.progress import ProgressEvent
+from unibiomed.tasks.protocol import Model, PredictionLike
+from unibiomed.volumes.atomic import atomic_path
+from unibiomed.volumes.modalities import base_modality
+
+MAX_FALSE_POSITIVES = 0.03
+ENOUGH = 30
+CANDIDATES = 25
+#: Dice given away for fewer false positives: differences below it are noise of the sample.
+TOLERANCE = 0.003
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer to a segmentation prompt; ``dice`` is None where the target is absent. No mask: scores are -inf."""
+
+    phrase: str
+    modality: str
+    object_score: float
+    iou: float
+    token_logprob: float | None
+    dice: float | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Fitted thresholds with what they give on the samples they were fitted on."""
+
+    object_score: float
+    iou: float
+    dice: float
+    false_positives: float
+    present: int
+    absent: int
+
+
+@dataclass(frozen=True)
+class PresenceFit:
+    """The pair for all phrases, those of single modalities, and the phrases of each modality."""
+
+    overall: Pair
+    by_modality: dict[str, Pair]
+    phrases: dict[str, tuple[str, ...]]
+    seg_token_logprob: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``presence`` entry of ``unibiomed.json``."""
+        per_target = {
+            phrase: {"object_score": round(pair.object_score, 4), "iou": round(pair.iou, 4)}
+            for modality, pair in self.by_modality.items()
+            for phrase in self.phrases[modality]
+        }
+        return {
+            "object_score": round(self.overall.object_score, 4),
+            "iou": round(self.overall.iou, 4),
+            "seg_token_logprob": round(self.seg_token_logprob, 4),
+            "neighbour": 0.0,
+            "per_target": per_target,
+            "fitted": {
+                name: {"present": pair.present, "absent": pair.absent, "dice": round(pair.dice, 4),
+                       "false_positives": round(pair.false_positives, 4)}
+                for name, pair in {"all": self.overall, **self.by_modality}.items()
+            },
+        }  # fmt: skip
+
+
+def collect(
+    model: Model,
+    modalities: Sequence[str],
+    n_per_modality: int,
+    seed_base: int = FITTING_SEED_BASE,
+    *,
+    progress: Callable[[ProgressEvent], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    draw: Generate = generate,
+) -> list[Sample]:
+    """The model's scores on present and absent targets of phantoms from ``seed_base`` on."""
+    plan = Plan(tuple(modalities), n_per_modality, seed_base, tasks=("segment",), amounts=Amounts(absent=5, foreign=4))
+    return [
+        _sample(question, answer, model)
+        for _, _, answers in ask(model, plan, progress=progress, cancelled=cancelled, draw=draw)
+        for question, answer in answers
+    ]
+
+
+def fit_presence(samples: Sequence[Sample], max_false_positives: float = MAX_FALSE_POSITIVES) -> PresenceFit:
+    """Thresholds for ``samples``; ``InputError`` when present or absent targets are missing among them."""
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[base_modality(sample.modality)].append(sample)
+    overall = _fit(samples, max_false_positives)
+    by_modality = {
+        modality: _fit(group, max_false_positives) for modality, group in sorted(groups.items()) if _enough(group)
+    }
+    phrases = {modality: tuple(sorted({sample.phrase for sample in groups[modality]})) for modality in by_modality}
+    return PresenceFit(overall, by_modality, phrases, _token_limit(samples))
+
+
+def write_presence(folder: Path, fit: PresenceFit) -> None:
+    """Put the thresholds into ``unibiomed.json`` of the model in ``folder``; the rest of it stays as it is."""
+    path = folder / "unibiomed.json"
+    data: Any = {}
+    if path.is_file():
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CheckpointError(f"{path} is not valid JSON ({error}).") from error
+        if not isinstance(data, dict):
+            raise CheckpointError(f"{path} does not hold a JSON object.")
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({**data, "presence": fit.to_json()}, indent=1) + "\n", encoding="utf-8")
+    update_record(folder, path.name)
+
+
+def _sample(question: Question, prediction: PredictionLike, model: Model) -> Sample:
+    spec = question.spec
+    truth = question.phantom.masks.get(spec.name) if not question.foreign else None
+    if not len(prediction.masks):
+        return Sample(spec.phrase, spec.modality, -math.inf, -math.inf, None, None if truth is None else 0.0)
+    seen = observe(prediction, 0, 0, token_logprob=seg_logprobs(model, prediction)[0])
+    overlap = None if truth is None else dice(seen.mask, truth)
+    if not seen.mask.any():
+        return Sample(spec.phrase, spec.modality, -math.inf, -math.inf, seen.token_logprob, overlap)
+    return Sample(spec.phrase, spec.modality, seen.object_score, seen.iou, seen.token_logprob, overlap)
+
+
+def _enough(group: Sequence[Sample]) -> bool:
+    present = sum(sample.dice is not None for sample in group)
+    return present >= ENOUGH and len(group) - present >= ENOUGH
+
+
+def _fit(samples: Sequence[Sample], max_false_positives: float) -> Pair:
+    scores = np.array([sample.object_score for sample in samples])
+    ious = np.array([sample.iou for sample in samples])
+    present = np.array([sample.dice is not None for sample in samples])
+    if not present.any() or present.all():
+        raise InputError("The presence gate cannot be fitted: both present and absent targets are needed.")
+    gain = np.array([sample.dice or 0.0 for sample in samples])
+    grid = [(score, least) for score in _candidates(scores, present) for least in _candidates(ious, present)]
+    shown = [(scores >= score) & (ious >= least) for score, least in grid]
+    dices = np.array([(gain * one)[present].mean() for one in shown])
+    wrong = np.array([one[~present].mean() for one in shown])
+    allowed = np.flatnonzero(wrong <= max_false_positives)
+    if not allowed.size:
+        allowed = np.flatnonzero(wrong == wrong.min())
+    good = allowed[dices[allowed] >= dices[allowed].max() - TOLERANCE]
+    # Of equally good pairs: fewest false positives, then the one nearest to SAM 2's own boundary.
+    best = min(good, key=lambda index: (wrong[index], abs(grid[index][0]), grid[index][1]))
+    score, least = grid[best]
+    counts = int(present.sum()), int((~present).sum())
+    return Pair(float(score), float(least), float(dices[best]), float(wrong[best]), *counts)
+
+
+def _candidates(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """0, and values between the scores where the two kinds meet: the low end of present, the high end of absent."""
+    known = np.isfinite(values)
+    ends = [
+        np.quantile(some, np.linspace(low, high, CANDIDATES))
+        for some, low, high in ((values[known & present], 0.0, 0.3), (values[known & ~present], 0.8, 1.0))
+        if some.size
+    ]
+    meeting = np.unique(np.concatenate([[0.0], *ends]))
+    return np.unique(np.concatenate([[0.0], meeting[:1], (meeting[1:] + meeting[:-1]) / 2]))
+
+
+def _token_limit(samples: Sequence[Sample]) -> float:
+    """Rejects only a [SEG] far less certain than those of present targets: in a fixed answer the token says little."""
+    known = [sample.token_logprob for sample in samples if sample.dice is not None and sample.token_logprob is not None]
+    return min(math.log(0.5), float(np.quantile(known, 0.005)) - 0.1) if known else math.log(0.5)
