@@ -9,12 +9,14 @@ import zlib
 import numpy as np
 
 from unibiomed.errors import InputError
-from unibiomed.phantoms import ct, dermoscopy, endoscopy, fundus, mammography, oct, pathology, ultrasound
+from unibiomed.phantoms import ct, dermoscopy, endoscopy, fundus, mammography, mri, oct, pathology, ultrasound, xray
 from unibiomed.phantoms.base import Generator, Phantom, TargetSpec
 
 # One entry for each modality: canonical phrase word -> its generators (each module exports a tuple GENERATORS).
 MODALITY_GENERATORS: dict[str, tuple[Generator, ...]] = {
     "CT": ct.GENERATORS,
+    "MRI": mri.GENERATORS,
+    "X-Ray": xray.GENERATORS,
     "ultrasound": ultrasound.GENERATORS,
     "pathology": pathology.GENERATORS,
     "fundus": fundus.GENERATORS,

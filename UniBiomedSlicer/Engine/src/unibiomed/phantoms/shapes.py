@@ -27,8 +27,10 @@ def grid(size: int) -> tuple[Field, Field]:
 
 def rotate(y: Field, x: Field, angle: float, centre: tuple[float, float] = (0.0, 0.0)) -> tuple[Field, Field]:
     """Coordinates about ``centre`` (y, x) turned by ``angle`` (radians)."""
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     dy, dx = y - np.float32(centre[0]), x - np.float32(centre[1])
+    if angle == 0.0:
+        return dy, dx
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return cos * dy - sin * dx, sin * dy + cos * dx
 
 

@@ -74,10 +74,19 @@ class Tubes:
     ) -> None:
         self.start, self.end, self.radius = start, end, radius
 
-    def opacity(self, z: float, slab: float, pixel: float, origin: tuple[float, float], size: int) -> Field:
+    @classmethod
+    def joined(cls, parts: list[Tubes]) -> Tubes:
+        """All pieces of several trees."""
+        columns = zip(*((part.start, part.end, part.radius) for part in parts), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
+
+    def opacity(
+        self, z: float, slab: float, pixel: float, origin: tuple[float, float], size: int, blur: float = 0.6
+    ) -> Field:
         """(size, size) opacity 0..1 of the pieces within ``slab`` mm of the plane ``z``.
 
-        ``pixel`` is the pixel size in mm and ``origin`` the (x, y) in mm of the image's upper left corner.
+        ``pixel`` is the pixel size in mm and ``origin`` the (x, y) in mm of the image's upper left corner; ``blur`` is in pixels at
+        a size of 256.
         """
         layer = PilImage.new("L", (size, size))
         pen = ImageDraw.Draw(layer)
@@ -93,7 +102,7 @@ class Tubes:
             for px, py in (flat[:2], flat[2:]):
                 pen.ellipse((px - width, py - width, px + width, py + width), fill=255)
         drawn = np.asarray(layer, dtype=np.float32) / np.float32(255)
-        return ndimage.gaussian_filter(drawn, 0.6, truncate=2.5)
+        return ndimage.gaussian_filter(drawn, blur * size / 256, truncate=2.5)
 
 
 def tree(

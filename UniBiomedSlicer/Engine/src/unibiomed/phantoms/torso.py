@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from unibiomed.phantoms.shapes import Field, blob, fractal_noise, grid, rotate, smooth_noise, superellipse, white_noise
+from unibiomed.phantoms.shapes import Field, fractal_noise, grid, rotate, smooth_noise, superellipse, white_noise
 from unibiomed.phantoms.solids import Ellipsoid, SolidNoise, tree
 from unibiomed.phantoms.torso_findings import Findings
 
@@ -147,6 +147,14 @@ class Torso:
         """(x, y) in mm of the image's upper left corner, without the body's turn (vessels ignore it: it is small)."""
         half = self.pixel * self.size / 2
         return -half - self.shift[1], -half - self.shift[0]
+
+    def box(self, x: float, y: float, radius: float) -> tuple[slice, slice]:
+        """Rows and columns that surely hold a disc (mm), whatever the body's turn and deformation."""
+        left, top = self.origin()
+        reach = radius + 14.0 + abs(self.turn) * (abs(x) + abs(y))
+        low = np.floor((np.array((y - top, x - left)) - reach) / self.pixel).astype(int).clip(0, self.size)
+        high = np.ceil((np.array((y - top, x - left)) + reach) / self.pixel).astype(int).clip(0, self.size)
+        return slice(low[0], high[0]), slice(low[1], high[1])
 
     def plane(self, z: float) -> tuple[Field, Field]:
         """Body coordinates (x, y) in mm of the pixels of the axial plane at ``z``, deformation included."""
@@ -337,16 +345,19 @@ class Torso:
             return
         vessels = self.mesentery.opacity(z, 3.0, self.pixel, self.origin(), self.size)
         hu += np.where(below & (hu < 0), vessels * np.float32(130), 0)
+        free = below & (cavity_gap(x, y, self.cavity) < 0.97)
         for solid, content in self.bowel:
-            field = solid.section(x, y, z)
+            box = self.box(solid.centre[0], solid.centre[1], max(solid.radii))
+            field = solid.section(x[box], y[box], z)
             if field is None:
                 continue
-            where = below & (field < 1.0) & (cavity_gap(x, y, self.cavity) < 0.97)
-            np.copyto(hu, np.float32(60.0), where=where)
+            where = free[box] & (field < 1.0)
+            part = hu[box]
+            np.copyto(part, np.float32(60.0), where=where)
             core = where & (field < 0.8)
-            np.copyto(hu, np.float32(25.0 if content < 0.7 else 90.0), where=core)
+            np.copyto(part, np.float32(25.0 if content < 0.7 else 90.0), where=core)
             if content > 0.85 or content < 0.15:
-                np.copyto(hu, np.float32(-900.0), where=core & (y < solid.centre[1] - 2))
+                np.copyto(part, np.float32(-900.0), where=core & (y[box] < solid.centre[1] - 2))
 
     def _great_vessels(self, hu: Field, x: Field, y: Field, z: float, masks: dict[str, Mask], inside: Mask) -> None:
         cy, blood, r = self.cavity[1], np.float32(self.hu["blood"]), self.aorta_radius
@@ -395,6 +406,3 @@ class Torso:
 def cavity_gap(x: Field, y: Field, radii: tuple[float, float]) -> Field:
     """Field of the cavity's mean ellipse (x, y radii): keeps organs off the wall."""
     return superellipse(y, x, (0.0, 0.0), (radii[1], radii[0]), 0.0, 2.4)
-
-
-__all__ = ["ABDOMEN", "CHEST", "Section", "Torso", "blob"]

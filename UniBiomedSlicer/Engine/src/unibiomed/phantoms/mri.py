@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brain MRI phantoms: axial slices of the analytic head as T1, T2 and FLAIR."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
+from unibiomed.phantoms.head import LEVELS, TISSUES, Head, HeadSection
+from unibiomed.phantoms.shapes import Field, centroid, extent, smooth_noise
+from unibiomed.phantoms.wording import patient_side, size_word, third
+
+SEQUENCES = ("MRI-T1", "MRI-T2", "MRI-FLAIR")
+ANATOMY, ABNORMALITIES = ("brain", "ventricles"), ("tumor",)
+SPECS = {word: make_specs("brain", word, ANATOMY, ABNORMALITIES) for word in SEQUENCES}
+HEALTHY = "the brain is unremarkable."
+
+# Signal (about 0..1) of each tissue in each sequence.
+SIGNAL = {
+    "MRI-T1": dict(
+        air=0.01, skin=0.45, fat=0.95, muscle=0.38, bone=0.05, marrow=0.55, csf=0.13, grey=0.46, white=0.70, eye=0.16,
+        tumor=0.34, core=0.22, vessel=0.1,
+    ),
+    "MRI-T2": dict(
+        air=0.01, skin=0.35, fat=0.62, muscle=0.22, bone=0.05, marrow=0.38, csf=0.95, grey=0.55, white=0.36, eye=0.93,
+        tumor=0.76, core=0.9, vessel=0.05,
+    ),
+    "MRI-FLAIR": dict(
+        air=0.01, skin=0.35, fat=0.66, muscle=0.3, bone=0.05, marrow=0.36, csf=0.09, grey=0.52, white=0.42, eye=0.1,
+        tumor=0.88, core=0.74, vessel=0.06,
+    ),
+}  # fmt: skip
+
+
+def signal_table(rng: np.random.Generator, sequence: str) -> Field:
+    """Signal by tissue number for one scan: the sequence's own, each tissue a little off."""
+    table = np.array([SIGNAL[sequence][name] for name in TISSUES], dtype=np.float32)
+    return table * rng.normal(1.0, 0.045, len(table)).astype(np.float32).clip(0.88, 1.12)
+
+
+class Scanner:
+    """Coil shading, resolution, noise and display gain of one scan."""
+
+    def __init__(self, rng: np.random.Generator, size: int, sequence: str) -> None:
+        self.table = signal_table(rng, sequence)
+        self.size = size
+        self.shading = np.exp(np.float32(rng.uniform(0.03, 0.13)) * smooth_noise(rng, size, 0.6 * size))
+        self.blur = rng.uniform(0.55, 1.0) * size / 256
+        self.noise = rng.uniform(0.012, 0.05)
+        self.gain = rng.uniform(0.85, 1.12)
+        self.gamma = rng.uniform(0.85, 1.15)
+
+    def image(self, rng: np.random.Generator, section: HeadSection) -> Field:
+        """The section as a magnitude image 0..1 with Rician noise, (size, size) float32."""
+        clean = self.table[section.tissue]
+        clean += np.float32(0.03) * clean * smooth_noise(rng, self.size, 7 * self.size / 256)
+        clean = ndimage.gaussian_filter(clean, self.blur, truncate=2.5) * self.shading
+        shape = (self.size, self.size)
+        real = clean + np.float32(self.noise) * rng.standard_normal(shape, dtype=np.float32)
+        imaginary = np.float32(self.noise) * rng.standard_normal(shape, dtype=np.float32)
+        return (np.hypot(real, imaginary) * np.float32(self.gain)).clip(0, 1) ** np.float32(self.gamma)
+
+
+def sentences(masks: dict[str, Mask]) -> dict[str, str]:
+    """The sentence of the tumor, from what its mask and the brain's show."""
+    mask = masks.get("tumor")
+    if mask is None or not mask.any():
+        return {}
+    place, middle = centroid(mask), centroid(masks["brain"])
+    reach = max(0.2, float(np.count_nonzero(masks["brain"].any(axis=1))) / mask.shape[0])
+    region = third((place[0] - middle[0]) / reach, ("frontal", "parietal", "occipital"), -0.3, 0.3)
+    size = size_word(extent(mask), 0.13)
+    return {"tumor": f"a {size} tumor is seen in the {patient_side(place[1], middle[1])} {region} region."}
+
+
+def _brain(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
+    sequence = SEQUENCES[int(rng.integers(3))]
+    for _ in range(20):
+        head = Head(rng, size, abnormal)
+        z = head.tumor_level + rng.uniform(-0.45, 0.45) * head.tumor_height if abnormal else float(rng.uniform(*LEVELS))
+        section = head.section(z)
+        if not abnormal or np.count_nonzero(section.masks["tumor"]) > 130 * (size / 256) ** 2:
+            break
+    image = Scanner(rng, size, sequence).image(rng, section)
+    return make_phantom(image, section.masks, SPECS[sequence], sentences(section.masks), HEALTHY)
+
+
+GENERATORS = (Generator("mri-brain", "MRI", tuple(spec for word in SEQUENCES for spec in SPECS[word]), _brain),)
