@@ -25,7 +25,8 @@ _REASONS = {
     errno.ENAMETOOLONG: "the file name is too long; choose a shorter one",
     errno.EISDIR: "a folder of that name exists; choose another name",
     errno.ENOTEMPTY: "a folder of that name exists and is not empty; choose another name",
-    errno.ENOTDIR: "part of the path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed; choose another folder",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder",
 }
 
 

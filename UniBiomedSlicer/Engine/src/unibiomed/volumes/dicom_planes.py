@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ _EMPTY_IF_ABSENT = (
     "StudyTime",
 )
 """Type 2 attributes that sloppy files leave out; an empty value means the same and is valid."""
+
+_PLAIN_TIME = {"DA": re.compile(r"\d{8}"), "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")}
+"""Dates and times of today's DICOM; older files write 2004.01.19 and 11:42:21."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def read_source_planes(reference: Volume) -> SourcePlanes:
     slices = {} if source.resampled else {frame: k for k, frame in enumerate(frames)}
     to_ijk = np.linalg.inv(reference.ijk_to_ras)
     matrices = tuple(_frame_to_ijk(dataset, frame, to_ijk) for dataset, frame in headers)
+    _share_orientation(datasets)
     rows, columns = int(first.Rows), int(first.Columns)
     has_positions = "FrameOfReferenceUID" in first and all(matrix is not None for matrix in matrices)
     if not reference.spatial:
@@ -111,13 +116,23 @@ def _read_header(path: Path) -> Dataset:
             "refer to it; put the series back or write a .seg.nrrd."
         ) from error
     dataset.decode()
+    _mend(dataset)
+    return dataset
+
+
+def _mend(dataset: Dataset) -> None:
+    """Make a sloppy header one that a valid object can copy from; only what is missing or malformed changes."""
     for keyword in _EMPTY_IF_ABSENT:
         if keyword not in dataset:
             setattr(dataset, keyword, "")
     for element in dataset:
         if element.VR == "PN" and element.value:
             element.value = str(element.value)
-    return dataset
+        elif element.VR in _PLAIN_TIME and element.VM == 1:
+            digits = re.sub("[.-]" if element.VR == "DA" else ":", "", str(element.value))
+            element.value = digits if _PLAIN_TIME[element.VR].fullmatch(digits) else ""
+    if "PixelSpacing" in dataset and min(dataset.PixelSpacing, default=0) <= 0:
+        del dataset.PixelSpacing
 
 
 def _frame_to_ijk(dataset: Dataset, frame: int, to_ijk: np.ndarray) -> np.ndarray | None:
@@ -150,6 +165,30 @@ def _plane_value(dataset: Dataset, frame: int, group: str, keyword: str) -> np.n
             return np.array(items[0].get(keyword), dtype=float)
     value = dataset.get(keyword) if "NumberOfFrames" not in dataset else None
     return None if value is None else np.array(value, dtype=float)
+
+
+def _share_orientation(datasets: list[Dataset]) -> None:
+    """Make the orientation (and pixel size) of all frames one value where they differ by rounding only.
+
+    highdicom compares the orientation of instances exactly, and reads that of a multi-frame file from the shared
+    functional groups, where many scanners do not put it.
+    """
+    first = datasets[0]
+    if "PerFrameFunctionalGroupsSequence" in first and first.get("SharedFunctionalGroupsSequence"):
+        shared, frames = first.SharedFunctionalGroupsSequence[0], first.PerFrameFunctionalGroupsSequence
+        for group, keyword in (
+            ("PlaneOrientationSequence", "ImageOrientationPatient"),
+            ("PixelMeasuresSequence", "PixelSpacing"),
+        ):
+            values = [_plane_value(first, frame, group, keyword) for frame in range(len(frames))]
+            if group not in shared and all(v is not None and np.allclose(v, values[0], atol=1e-4) for v in values):
+                setattr(shared, group, getattr(frames[0], group))
+        return
+    orientation = first.get("ImageOrientationPatient")
+    for dataset in datasets[1:]:
+        other = dataset.get("ImageOrientationPatient")
+        if orientation is not None and other is not None and np.allclose(orientation, other, atol=1e-4):
+            dataset.ImageOrientationPatient = orientation
 
 
 def _is_slice(matrix: np.ndarray, k: int) -> bool:

@@ -8,6 +8,7 @@ a uniform grid that stand between two unevenly spaced instances are not written.
 from __future__ import annotations
 
 import re
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def write_dicom_seg(path: Path, segmentation: Segmentation, reference: Volume) -
             "DICOM SEG needs; write a .seg.nrrd instead."
         )
     stack, used = _stack(segments, planes, segmentation)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        # highdicom warns of the person names that it copies from the source, which are not ours to judge.
+        warnings.filterwarnings("ignore", category=UserWarning, module="highdicom")
         _build(segmentation, segments, planes, stack, used, reference).save_as(temporary)
     return (path,)
 
@@ -89,7 +92,7 @@ def _build(
     sources = planes.datasets if planes.is_multiframe else [planes.datasets[n] for n in used]
     software = version("unibiomed")
     try:
-        return hd.seg.Segmentation(
+        document = hd.seg.Segmentation(
             source_images=sources,
             pixel_array=stack,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -114,6 +117,9 @@ def _build(
         raise OutputError(
             f"A DICOM SEG cannot refer to {reference.name} ({reason}); write a .seg.nrrd instead."
         ) from error
+    if "FrameOfReferenceUID" not in document:
+        document.PatientOrientation = first.get("PatientOrientation") or ""
+    return document
 
 
 def _describe(number: int, segment: Segment, segmentation: Segmentation, software: str) -> hd.seg.SegmentDescription:
