@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dermoscopy: skin with a nevus (regular, one brown) or a melanoma (asymmetric, many colours), hairs, gel bubbles, ruler."""
+"""Dermoscopy: skin with a nevus (regular, one brown) or a melanoma (asymmetric, many colours); hairs, bubbles."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
-from unibiomed.phantoms.drawing import bezier, ellipse_outlines, polygons, strokes, tint
+from unibiomed.phantoms.drawing import bezier, coloured, ellipse_outlines, polygons, strokes, tint
 from unibiomed.phantoms.shapes import (
     Field,
     blob,
@@ -35,7 +35,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         centre, radius, word = _place(rng)
         image, masks["melanoma"] = _melanoma(rng, image, centre, radius)
         scale = size_word(extent(masks["melanoma"]), LARGE)
-        sentences["melanoma"] = f"{scale} asymmetric spot with several colors {word} of the image."
+        sentences["melanoma"] = f"a {scale} asymmetric spot with several colors is seen {word} of the image."
     elif rng.random() < 0.65:
         centre, radius, _ = _place(rng)
         image, masks["lesion"] = _nevus(rng, image, centre, radius)
@@ -55,8 +55,7 @@ def _skin(rng: np.random.Generator, size: int) -> Field:
     mottle = fractal_noise(rng, size, size / 4, 5, 0.6)
     pores = smooth_noise(rng, size, max(1.5, size / 80))
     light = 1.0 + 0.025 * mottle + 0.02 * pores
-    flush = 0.025 * smooth_noise(rng, size, size / 5)[..., None] * np.array([0.2, 1.0, 0.9], np.float32)
-    return base.astype(np.float32) * light[..., None] - flush
+    return coloured(light, base) - coloured(0.025 * smooth_noise(rng, size, size / 5), (0.2, 1.0, 0.9))
 
 
 def _network(rng: np.random.Generator, size: int) -> Field:
@@ -65,11 +64,11 @@ def _network(rng: np.random.Generator, size: int) -> Field:
     frequency = rng.uniform(34.0, 48.0)
     shift = [0.035 * smooth_noise(rng, size, size / 10) for _ in range(2)]
     turn = rng.uniform(0, np.pi)
+    x, y = frequency * (x + shift[0]), frequency * (y + shift[1])
     waves = [
-        np.cos(np.float32(frequency) * (np.cos(turn + k) * (x + shift[0]) + np.sin(turn + k) * (y + shift[1])))
-        for k in (0.0, 2 * np.pi / 3, 4 * np.pi / 3)
+        np.cos(float(np.cos(turn + k)) * x + float(np.sin(turn + k)) * y) for k in (0.0, 2 * np.pi / 3, 4 * np.pi / 3)
     ]
-    return np.clip(-sum(waves) / 1.5, -1.5, 1.0).astype(np.float32)
+    return np.clip(-sum(waves) / 1.5, -1.5, 1.0)
 
 
 def _nevus(rng: np.random.Generator, image: Field, centre: tuple[float, float], radius: float) -> tuple[Field, Mask]:
@@ -77,7 +76,8 @@ def _nevus(rng: np.random.Generator, image: Field, centre: tuple[float, float], 
     y, x = grid(size)
     stretch = np.sqrt(rng.uniform(1.0, 1.4))
     field = blob(rng, y, x, centre, (radius * stretch, radius / stretch), rng.uniform(0, 3), 0.02, 4)
-    brown = np.array([0.52, 0.32, 0.2]) * rng.uniform(0.75, 1.25) * (1.0, rng.uniform(0.92, 1.08), rng.uniform(0.9, 1.1))
+    brown = np.array([0.52, 0.32, 0.2]) * rng.uniform(0.7, 1.25)
+    brown = brown * (1.0, rng.uniform(0.92, 1.08), rng.uniform(0.9, 1.1))
     middle = np.clip(1.0 - field, 0.0, 1.0)
     shade = 1.0 - rng.uniform(0.0, 0.35) * middle + 0.03 * smooth_noise(rng, size, size / 18)
     if rng.random() < 0.6:
@@ -85,27 +85,26 @@ def _nevus(rng: np.random.Generator, image: Field, centre: tuple[float, float], 
     else:
         shade = shade - 0.1 * np.clip(smooth_noise(rng, size, size / 34) - 0.3, 0.0, 1.5)
     opacity = coverage(field, rng.uniform(0.12, 0.25)) * rng.uniform(0.78, 0.92)
-    return tint(image, brown.astype(np.float32) * shade[..., None], opacity), field < 1.0
+    return tint(image, coloured(shade, brown), opacity), field < 1.0
 
 
-def _melanoma(
-    rng: np.random.Generator, image: Field, centre: tuple[float, float], radius: float
-) -> tuple[Field, Mask]:
+def _melanoma(rng: np.random.Generator, image: Field, centre: tuple[float, float], radius: float) -> tuple[Field, Mask]:
     size = image.shape[0]
     y, x = grid(size)
     stretch = np.sqrt(rng.uniform(1.1, 1.7))
-    field = blob(rng, y, x, centre, (radius * stretch, radius / stretch), rng.uniform(0, 3), 0.15, 8)
-    field = field * (1.0 + 0.045 * smooth_noise(rng, size, size / 26))
-    colour = np.array([0.46, 0.27, 0.17], np.float32) * rng.uniform(0.8, 1.15)
+    field = blob(rng, y, x, centre, (radius * stretch, radius / stretch), rng.uniform(0, 3), 0.1, 8)
+    field = field * (1.0 + 0.055 * smooth_noise(rng, size, size / 24))
+    colour = np.array([0.42, 0.25, 0.17]) * rng.uniform(0.75, 1.15)
     shades = (
-        ((0.13, 0.08, 0.08), 1.0, 0.1),  # black blotches
-        ((0.36, 0.4, 0.5), 0.75, 0.35),  # blue-white veil
-        ((0.68, 0.33, 0.3), 0.6, 0.5),  # red
-        ((0.82, 0.7, 0.64), 0.5, 0.95),  # white, regression
+        ((0.62, 0.36, 0.3), 0.5, 0.3),  # red
+        ((0.38, 0.4, 0.47), 0.75, 0.3),  # blue-white veil
+        ((0.11, 0.07, 0.07), 1.0, 0.15),  # black blotches
+        ((0.8, 0.68, 0.62), 0.4, 1.0),  # white, regression
     )
-    inside = np.broadcast_to(colour, image.shape)
+    inside = coloured(1.0 + 0.1 * smooth_noise(rng, size, size / 30), colour)
     for value, share, threshold in shades:
-        patch = np.clip((smooth_noise(rng, size, size * radius / 4.5) - threshold) * 2.5, 0.0, 1.0)
+        patch = smooth_noise(rng, size, size * radius / 4.5) + 0.3 * smooth_noise(rng, size, size / 30)
+        patch = np.clip((patch - threshold) * 1.3, 0.0, 1.0)
         inside = tint(inside, np.array(value) * rng.uniform(0.9, 1.1), patch * (0.6 + 0.4 * share))
     texture = 1.0 + 0.06 * smooth_noise(rng, size, size / 50) - rng.uniform(0.03, 0.12) * _network(rng, size)
     opacity = coverage(field, rng.uniform(0.08, 0.18)) * rng.uniform(0.88, 0.97)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
-from unibiomed.phantoms.drawing import bezier, ellipse_outlines, polygons, strokes, tint, window
+from unibiomed.phantoms.drawing import bezier, coloured, ellipse_outlines, polygons, strokes, tint, window
 from unibiomed.phantoms.shapes import (
     Field,
     blob,
@@ -47,21 +47,22 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     away = (polyp is not None) * 0.25 + rng.uniform(0.0, 0.3) if in_view else rng.uniform(1.5, 1.9)
     lumen_centre = (away * np.sin(heading), away * np.cos(heading))
     lumen = blob(rng, y, x, lumen_centre, (lumen_radius, lumen_radius * rng.uniform(0.8, 1.3)), heading, 0.07, 5)
-    image = _wall(rng, size, lumen, lumen_centre)
+    mucosa = np.array([1.05, 0.62, 0.48]) * (1.0, rng.uniform(0.8, 1.15), rng.uniform(0.75, 1.2))
+    image = _wall(rng, size, lumen, lumen_centre, mucosa)
     masks["lumen"] = lumen < 1.0
     if polyp is not None:
         name = polyp[0]
-        image, masks[name] = _polyp(rng, image, name == "neoplastic polyp", polyp[1], polyp[2])
+        image, masks[name] = _polyp(rng, image, name == "neoplastic polyp", polyp[1], polyp[2], mucosa)
         masks["lumen"] &= ~masks[name]
         where = quadrant(*centroid(masks[name]))
         word = size_word(extent(masks[name]), LARGE)
-        sentences[name] = f"{word} {LOOKS[name]} in the {where} quadrant."
+        sentences[name] = f"a {word} {LOOKS[name]} is seen in the {where} quadrant."
     image, frame = _camera(rng, image)
     masks["lumen"] &= frame > 0.5
     return make_phantom(image, masks, SPECS, sentences, HEALTHY)
 
 
-def _wall(rng: np.random.Generator, size: int, lumen: Field, centre: tuple[float, float]) -> Field:
+def _wall(rng: np.random.Generator, size: int, lumen: Field, centre: tuple[float, float], mucosa: Field) -> Field:
     y, x = grid(size)
     angle = np.arctan2(y - np.float32(centre[0]), x - np.float32(centre[1]))
     coarse = smooth_noise(rng, size, size / 4)
@@ -75,15 +76,12 @@ def _wall(rng: np.random.Generator, size: int, lumen: Field, centre: tuple[float
     light = light + 0.03 * coarse
     edge = np.clip(1.0 - np.abs(lumen - 1.12) / 0.14, 0.0, 1.0)
     light = np.maximum(light + 0.1 * edge, 0.03)
-    light = light * (1.0 - 0.82 * coverage(lumen, 0.22))
-    mucosa = np.array([1.05, 0.62, 0.48]) * (1.0, rng.uniform(0.8, 1.15), rng.uniform(0.75, 1.2))
-    redness = 1.0 - 0.09 * fractal_noise(rng, size, size / 5, 3)[..., None] * np.array([0.2, 1.0, 1.0], np.float32)
-    image = light[..., None] * mucosa.astype(np.float32) * redness
-    vessels = [
-        (_branch(rng), rng.uniform(0.008, 0.016)) for _ in range(int(rng.integers(6, 22)))
-    ]
+    light = light * (1.0 - rng.uniform(0.65, 0.85) * coverage(lumen, 0.25))
+    redness = 1.0 - coloured(0.09 * fractal_noise(rng, size, size / 5, 3), (0.2, 1.0, 1.0))
+    image = coloured(light, mucosa) * redness
+    vessels = [(_branch(rng), rng.uniform(0.008, 0.016)) for _ in range(int(rng.integers(10, 26)))]
     thread = strokes(size, vessels) * np.clip(lumen - 1.2, 0.0, 1.0)
-    return image * (1.0 - rng.uniform(0.15, 0.3) * thread[..., None] * np.array([0.3, 1.0, 1.0], np.float32))
+    return image * (1.0 - coloured(rng.uniform(0.15, 0.3) * thread, (0.3, 1.0, 1.0)))
 
 
 def _branch(rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -92,7 +90,7 @@ def _branch(rng: np.random.Generator) -> npt.NDArray[np.float64]:
 
 
 def _polyp(
-    rng: np.random.Generator, image: Field, red: bool, radius: float, centre: tuple[float, float]
+    rng: np.random.Generator, image: Field, red: bool, radius: float, centre: tuple[float, float], mucosa: Field
 ) -> tuple[Field, Mask]:
     """Lay a dome (lit from the scope, a shadow at its foot) over the wall."""
     size = image.shape[0]
@@ -102,23 +100,26 @@ def _polyp(
     if red:
         field = blob(rng, y, x, centre, (radius * stretch, radius / stretch), rng.uniform(0, 3), 0.09, 8)
     else:
-        field = blob(rng, y, x, centre, (radius * stretch, radius / stretch), rng.uniform(0, 3), 0.03, 4)
-    shadow = np.clip((1.45 - field) / 0.45, 0.0, 1.0) * rng.uniform(0.4, 0.6)
+        field = blob(rng, y, x, centre, (radius * stretch, radius / stretch), rng.uniform(0, 3), 0.04, 5)
+    toward = rng.uniform(0, 2 * np.pi)  # the side away from the lamp
+    side = (y - np.float32(centre[0])) * float(np.sin(toward)) + (x - np.float32(centre[1])) * float(np.cos(toward))
+    side = side / radius
+    shadow = np.clip((1.4 - field) / 0.4, 0.0, 1.0) * np.clip(0.32 + 0.3 * side, 0.1, 0.65)
     part = image[patch] * (1.0 - shadow[..., None])
     height = np.sqrt(np.clip(1.0 - field * field, 0.0, 1.0))
-    tilt = (y - np.float32(centre[0])) * rng.normal(0, 0.5) + (x - np.float32(centre[1])) * rng.normal(0, 0.5)
-    shade = 0.42 + 0.5 * height + 0.4 * tilt / radius * 0.4
+    shade = 0.4 + 0.42 * height - 0.13 * side
     if red:
         cells = _patch_noise(rng, size, patch, radius * size / 9)
         grooves = np.clip(1.0 - np.abs(cells) * 2.4, 0.0, 1.0)
-        shade = shade * (1.0 - 0.42 * grooves)
-        colour = np.array([0.86, 0.27, 0.24]) * (rng.uniform(0.85, 1.1), rng.uniform(0.8, 1.2), rng.uniform(0.8, 1.2))
+        shade = shade * (1.0 - 0.38 * grooves)
+        colour = mucosa * (rng.uniform(0.8, 0.95), rng.uniform(0.42, 0.52), rng.uniform(0.48, 0.6))
     else:
-        shade = shade * (1.0 + 0.03 * _patch_noise(rng, size, patch, radius * size / 5))
-        colour = np.array([1.02, 0.82, 0.68]) * (rng.uniform(0.9, 1.05), rng.uniform(0.93, 1.05), rng.uniform(0.9, 1.1))
-    part = tint(part, shade[..., None] * colour.astype(np.float32), coverage(field, 5.0 / (radius * size)))
+        shade = shade * (1.0 + 0.05 * _patch_noise(rng, size, patch, radius * size / 6))
+        colour = mucosa * (rng.uniform(1.0, 1.08), rng.uniform(1.2, 1.34), rng.uniform(1.22, 1.42))
+    part = tint(part, coloured(shade, colour), coverage(field, 7.0 / (radius * size)))
     spot = (centre[0] - radius * rng.uniform(0.1, 0.4), centre[1] + radius * rng.uniform(-0.4, 0.4))
-    glint = coverage(superellipse(y, x, spot, (radius * 0.12, radius * rng.uniform(0.12, 0.25)), rng.uniform(0, 3)), 0.6)
+    shine = superellipse(y, x, spot, (radius * 0.12, radius * rng.uniform(0.12, 0.25)), rng.uniform(0, 3))
+    glint = coverage(shine, 0.6)
     image = image.copy()
     image[patch] = tint(part, (1.0, 0.98, 0.94), glint * 0.9)
     mask = np.zeros((size, size), bool)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
-from unibiomed.phantoms.drawing import Points, bezier, strokes, tint, window
+from unibiomed.phantoms.drawing import Points, bezier, coloured, strokes, tint, window
 from unibiomed.phantoms.shapes import (
     Field,
     blob,
@@ -23,7 +23,7 @@ from unibiomed.phantoms.wording import quadrant, size_word
 
 SPECS = make_specs("retinal", "fundus", ["optic disc", "optic cup"], ["hemorrhage", "exudate"])
 HEALTHY = "no hemorrhage or exudate is seen."
-LARGE = 0.13
+LARGE = 0.14
 LOOKS = {"hemorrhage": "dark red hemorrhage", "exudate": "bright yellow exudate"}
 
 
@@ -46,7 +46,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     image = tint(image, (0.95, 0.62, 0.32), halo)
     rim = np.array([0.95, 0.66, 0.36]) + rng.normal(0, 0.025, 3)
     image = tint(image, rim, coverage(disc, soft) * 0.93)
-    image = tint(image, rim + (0.05, 0.2, 0.28), coverage(cup, soft * 1.6) * rng.uniform(0.8, 1.0))
+    image = tint(image, rim + np.array([0.05, 0.2, 0.28]), coverage(cup, soft * 1.6) * rng.uniform(0.8, 1.0))
     veins, arteries = _vessels(rng, size, disc_centre, fovea, nasal)
     vein_colour = np.array([0.5, 0.12, 0.08]) * rng.uniform(0.85, 1.15)
     image = tint(image, vein_colour, veins * rng.uniform(0.55, 0.8))
@@ -63,7 +63,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
             taken.append(place)
             masks[name] = mask
             where = quadrant(*centroid(mask))
-            sentences[name] = f"{size_word(extent(mask), LARGE)} {LOOKS[name]} in the {where} quadrant."
+            sentences[name] = f"a {size_word(extent(mask), LARGE)} {LOOKS[name]} is seen in the {where} quadrant."
     return make_phantom(_camera(rng, image), masks, SPECS, sentences, HEALTHY)
 
 
@@ -72,8 +72,8 @@ def _background(rng: np.random.Generator, size: int, fovea: tuple[float, float])
     base = np.array([0.8, 0.36, 0.17]) * (1.0, rng.uniform(0.8, 1.15), rng.uniform(0.75, 1.25)) * rng.uniform(0.82, 1.1)
     texture = 1.0 + 0.05 * fractal_noise(rng, size, size / 3, 5)
     macula = np.exp(-((y - fovea[0]) ** 2 + (x - fovea[1]) ** 2) / rng.uniform(0.02, 0.045))
-    dark = (1.0 - rng.uniform(0.25, 0.42) * macula)[..., None] ** np.array([0.7, 1.2, 1.2], np.float32)
-    return (base.astype(np.float32) * texture[..., None]) * dark
+    dark = 1.0 - coloured(macula, np.array([0.7, 1.2, 1.2]) * rng.uniform(0.25, 0.42))
+    return coloured(texture, base) * dark
 
 
 def _vessels(
@@ -98,8 +98,8 @@ def _vessels(
             end = (disc[0] + up * rng.uniform(0.45, 0.85), nasal * rng.uniform(0.85, 1.1))
             trunk = bezier([disc, (disc[0] + up * 0.3, disc[1] + nasal * 0.05), end], 18)
             for path, share, twigs in ((arcade, 1.0, 6), (trunk, 0.72, 3)):
-                wander = np.cumsum(rng.normal(0, 0.004, path.shape), axis=0)
-                path = path + wander - np.linspace(0, 1, len(path))[:, None] * wander[-1] * 0.3
+                wander = np.cumsum(rng.normal(0, 0.007, path.shape), axis=0)
+                path = path + wander - np.linspace(0, 1, len(path))[:, None] * wander[-1] * 0.6
                 lines += _tapered(path, width * share)
                 for _ in range(twigs):
                     lines += _twig(rng, path, width * share)
@@ -129,7 +129,7 @@ def _lesion(
     rng: np.random.Generator, image: Field, name: str, taken: list[tuple[tuple[float, float], float]]
 ) -> tuple[Field, Mask, tuple[tuple[float, float], float]]:
     size = image.shape[0]
-    radius = rng.uniform(0.075, 0.105) if rng.random() < 0.5 else rng.uniform(0.165, 0.24)
+    radius = rng.uniform(0.085, 0.112) if rng.random() < 0.5 else rng.uniform(0.18, 0.25)
     centre = (0.5, 0.5)
     for _ in range(40):
         centre = tuple(rng.choice((-1.0, 1.0)) * rng.uniform(radius * 0.6 + 0.1, 0.6) for _ in range(2))
@@ -138,19 +138,24 @@ def _lesion(
             break
     patch = window(size, centre, radius * 2.2)
     y, x = (axis[patch] for axis in grid(size))
+    ragged = smooth_noise(rng, size, max(2.0, radius * size / 7))[: y.shape[0], : y.shape[1]]
     if name == "hemorrhage":
-        field = blob(rng, y, x, centre, (radius, radius * rng.uniform(0.75, 1.2)), rng.uniform(0, 3), 0.22, 7)
+        # flame-shaped: drawn out along one direction, with feathered ends
+        field = blob(rng, y, x, centre, (radius, radius * rng.uniform(0.75, 1.15)), rng.uniform(0, 3), 0.08, 5)
+        field = field + np.float32(0.1) * ragged
         colour, strength = np.array([0.36, 0.05, 0.04]) * rng.uniform(0.8, 1.2), rng.uniform(0.8, 0.95)
     else:
         field = np.full(y.shape, 9.0, np.float32)
-        for _ in range(int(rng.integers(5, 9))):
-            away, turn, part = radius * rng.uniform(0.1, 0.75), rng.uniform(0, 2 * np.pi), radius * rng.uniform(0.3, 0.5)
+        for _ in range(int(rng.integers(8, 12))):
+            away, turn = radius * rng.uniform(0.05, 0.8), rng.uniform(0, 2 * np.pi)
+            part = radius * rng.uniform(0.3, 0.46)
             place = (centre[0] + away * np.sin(turn), centre[1] + away * np.cos(turn))
-            field = np.minimum(field, blob(rng, y, x, place, (part, part), 0.0, 0.15, 5))
+            field = np.minimum(field, blob(rng, y, x, place, (part, part), 0.0, 0.08, 4))
+        field = field + np.float32(0.07) * ragged
         colour, strength = np.array([0.98, 0.86, 0.48]) * rng.uniform(0.92, 1.03), rng.uniform(0.8, 0.95)
-    opacity = coverage(field, 6.0 / (radius * size)) * strength
+    opacity = coverage(field, 8.0 / (radius * size)) * strength
     image = image.copy()
-    image[patch] = tint(image[patch], colour * (1.0 + 0.05 * rng.normal()), opacity)
+    image[patch] = tint(image[patch], colour * (1.0 + 0.07 * ragged[..., None]), opacity)
     mask = np.zeros((size, size), bool)
     mask[patch] = field < 1.0
     return image, mask, (centre, radius * 1.15)

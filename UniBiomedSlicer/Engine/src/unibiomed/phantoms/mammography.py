@@ -51,7 +51,8 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     if oblique:
         wide, tall = rng.uniform(0.5, 0.8), rng.uniform(0.95, 1.4)
         share = np.clip(1.0 - (y[:, :1] + 1.0) / tall, -1.0, 1.0)
-        muscle_edge = (-1.0 + wide * np.sign(share) * np.abs(share) ** rng.uniform(0.8, 1.1)).astype(np.float32)
+        muscle_edge = (-1.0 + wide * np.sign(share) * np.abs(share) ** rng.uniform(0.75, 1.05)).astype(np.float32)
+        muscle_edge = np.minimum(muscle_edge, edge - 0.12)
     muscle = (x < muscle_edge) & breast
     level = _tissue(rng, (edge, muscle_edge), nipple)
     masks: dict[str, Mask] = {"breast": breast & ~muscle, "pectoral muscle": muscle}
@@ -66,7 +67,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
             level, mask = add(rng, level, centre, radius)
             masks[name] = mask & breast
             word = size_word(extent(masks[name]), LARGE)
-            found[name] = f"{word} {LOOKS[name]} in the {'upper' if up else 'lower'} part of the"
+            found[name] = f"a {word} {LOOKS[name]} is seen in the {'upper' if up else 'lower'} part of the"
     level = level + rng.uniform(0.008, 0.02) * white_noise(rng, size) * (0.4 + level)
     if not left:
         level, masks = level[:, ::-1], {name: mask[:, ::-1].copy() for name, mask in masks.items()}
@@ -78,7 +79,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
 def _skin_line(rng: np.random.Generator, size: int, nipple: float, oblique: bool) -> Field:
     """x of the skin for every row, (H, 1); below -1 where there is no breast."""
     y = grid(size)[0][:, :1]
-    reach, low = rng.uniform(0.95, 1.5), rng.uniform(0.55, 0.78)
+    reach, low = rng.uniform(1.0, 1.6), rng.uniform(0.6, 0.8)
     down = 1.0 - np.clip((y - nipple) / low, 0.0, 2.0) ** 2
     lower = np.sign(down) * np.abs(down) ** 0.55
     if oblique:
@@ -106,11 +107,13 @@ def _tissue(rng: np.random.Generator, edges: tuple[Field, Field], nipple: float)
     level = rng.uniform(0.17, 0.25) + density + 0.07 * ridges * np.clip(1.6 - gland, 0.0, 1.0) + 0.02 * cloud
     skin = np.clip(1.0 - np.abs(depth - 0.018) / 0.022, 0.0, 1.0)
     level = level * thick + 0.14 * skin
-    muscle = rng.uniform(0.58, 0.74) + 0.035 * smooth_noise(rng, size, size / 8)
-    level = blend(level, muscle, np.clip((muscle_edge - x) / 0.03 + 0.5, 0.0, 1.0))
-    bump = superellipse(y, x, (nipple, -1.0 + reach - 0.005), (0.055, 0.05))
+    inward = np.clip(muscle_edge - x, 0.0, 0.5)
+    strands = 0.03 * smooth_noise(rng, size, size / 8) + 0.02 * smooth_noise(rng, size, size / 24)
+    muscle = rng.uniform(0.46, 0.58) + 0.3 * inward + strands
+    level = blend(level, np.maximum(muscle, level + 0.1), np.clip((muscle_edge - x) / 0.05 + 0.5, 0.0, 1.0))
+    bump = superellipse(y, x, (nipple, -1.0 + reach - 0.01), (0.06, 0.035))
     level = np.where(x < edge, level, 0.0)
-    level = np.maximum(level, coverage(bump, 0.5) * 0.45)
+    level = np.maximum(level, coverage(bump, 0.7) * 0.33)
     return np.maximum(level, 0.012).astype(np.float32)
 
 
@@ -124,29 +127,29 @@ def _site(
     for attempt in range(60):
         radius = rng.uniform(0.15, 0.21) if large and attempt < 30 else rng.uniform(0.08, 0.105)
         y = nipple + (-1 if up else 1) * rng.uniform(0.12 + radius * 0.5, 0.55)
-        row = int(np.clip((y + 1) * size / 2, 0, size - 1))
-        low, high = max(float(muscle_edge[row, 0]), -1.0) + radius + 0.08, float(edge[row, 0]) - radius - 0.1
+        rows = np.clip((np.array([y - radius - 0.06, y, y + radius + 0.06]) + 1) * size / 2, 0, size - 1).astype(int)
+        low = max(float(muscle_edge[rows].max()), -1.0) + radius * 0.8 + 0.06
+        high = float(edge[rows].min()) - radius * 0.8 - 0.08
         if high > low:
             return (y, rng.uniform(low, high)), radius
-    return (nipple + (-0.2 if up else 0.2), -0.6), 0.09
+    return (nipple + (-0.2 if up else 0.2), float(edge[size // 2, 0]) - 0.4), 0.09
 
 
-def _mass(
-    rng: np.random.Generator, level: Field, centre: tuple[float, float], radius: float
-) -> tuple[Field, Mask]:
+def _mass(rng: np.random.Generator, level: Field, centre: tuple[float, float], radius: float) -> tuple[Field, Mask]:
     size = level.shape[0]
     y, x = grid(size)
     field = blob(rng, y, x, centre, (radius, radius * rng.uniform(0.8, 1.2)), rng.uniform(0, 3), 0.09, 8)
     lines = []
-    for turn in np.arange(0, 2 * np.pi, 0.33) + rng.normal(0, 0.1):
+    for turn in np.arange(0, 2 * np.pi, 0.33) + rng.normal(0, 0.12, 20):
         out = np.array([np.sin(turn), np.cos(turn)])
         bow = np.array([out[1], -out[0]]) * rng.normal(0, 0.15) * radius
         start, end = np.array(centre), np.array(centre) + out * radius * rng.uniform(1.35, 2.0)
-        lines.append((bezier([start, (start + end) / 2 + bow, end], 8), 0.014))
+        lines.append((bezier([start, (start + end) / 2 + bow, end], 8), rng.uniform(0.008, 0.014)))
     spicules = strokes(size, lines) * np.clip(2.0 - field, 0.0, 1.0)
-    brightness = np.maximum(level + 0.26, rng.uniform(0.68, 0.82)) + 0.03 * smooth_noise(rng, size, size / 20)
-    level = level + 0.16 * spicules
-    return blend(level, brightness, coverage(field, 0.3)), field < 1.0
+    clouds = 0.035 * smooth_noise(rng, size, size / 20)
+    brightness = np.maximum(level + rng.uniform(0.2, 0.26), rng.uniform(0.58, 0.74)) + clouds
+    level = level + 0.12 * spicules + 0.06 * np.clip(1.6 - field, 0.0, 0.6)
+    return blend(level, brightness, coverage(field, 0.45)), field < 1.0
 
 
 def _calcifications(
@@ -157,8 +160,9 @@ def _calcifications(
     count = int(rng.integers(12, 18) + 130 * radius)
     away, turn = radius * np.sqrt(rng.uniform(0.0, 1.0, count)), rng.uniform(0, 2 * np.pi, count)
     places = np.array(centre) + np.stack([np.sin(turn), np.cos(turn)], axis=1) * away[:, None]
-    dots = rng.uniform(0.009, 0.019, (count, 1)) * rng.uniform(0.7, 1.3, (count, 2))
-    ink = polygons(size, ellipse_outlines(places, dots, rng.uniform(0, np.pi, count)))
+    dots = rng.uniform(0.008, 0.018, (count, 1)) * rng.uniform(0.7, 1.3, (count, 2))
+    grains = ellipse_outlines(places, dots, rng.uniform(0, np.pi, count), rng.uniform(0.6, 1.3, (count, 8)))
+    ink = polygons(size, grains, rng.uniform(0.6, 1.0, count))
     corners: Points = places[ConvexHull(places).vertices]
     middle = corners.mean(axis=0)
     out = corners - middle

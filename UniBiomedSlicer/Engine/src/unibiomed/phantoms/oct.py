@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OCT B-scan through the macula: layered retina with the foveal pit over the choroid; cysts or fluid under the retina."""
+"""OCT B-scan through the macula: layered retina with its foveal pit over the choroid; cysts, or fluid underneath."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from unibiomed.phantoms.wording import size_word
 
 SPECS = make_specs("retinal", "OCT", ["retina", "choroid"], ["edema"])
 HEALTHY = "no fluid is seen in or under the retina."
-LARGE = 0.15
+LARGE = 0.155
 
-# (share of the part's thickness from its top, brightness): inner part from the inner limiting membrane to the outer plexiform
-# layer, which ends at the fovea; outer part from there to Bruch's membrane.
-INNER = ((0.0, 0.75), (0.04, 0.85), (0.2, 0.72), (0.27, 0.5), (0.52, 0.47), (0.6, 0.62), (0.72, 0.58), (0.76, 0.3), (0.92, 0.28), (1.0, 0.6))
-OUTER = ((0.0, 0.6), (0.08, 0.58), (0.14, 0.24), (0.5, 0.2), (0.55, 0.42), (0.6, 0.28), (0.66, 0.85), (0.76, 0.5), (0.8, 0.95), (0.96, 0.9), (1.0, 0.6))
+# Share of a part's thickness from its top, and brightness there. Inner part: nerve fibres, ganglion cells, inner
+# plexiform and inner nuclear layer, which all but end at the fovea; outer part: from there to Bruch's membrane.
+INNER = (
+    (0.0, 0.04, 0.2, 0.27, 0.52, 0.6, 0.72, 0.76, 0.92, 1.0),
+    (0.75, 0.85, 0.72, 0.5, 0.47, 0.62, 0.58, 0.3, 0.28, 0.6),
+)
+OUTER = (
+    (0.0, 0.08, 0.14, 0.5, 0.55, 0.6, 0.66, 0.76, 0.8, 0.96, 1.0),
+    (0.6, 0.58, 0.24, 0.2, 0.42, 0.28, 0.85, 0.5, 0.95, 0.9, 0.6),
+)
+PIGMENT = 0.055  # thickness of the bright pigment epithelium on Bruch's membrane
 SAMPLES = 256
 
 
@@ -37,14 +44,15 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         kind = "cysts" if rng.random() < 0.6 else "dome"
         word = ("left", "central", "right")[int(rng.integers(3))]
         place = {"left": -1, "central": 0, "right": 1}[word] * rng.uniform(0.38, 0.55) + rng.uniform(-0.06, 0.06)
-        half = rng.uniform(0.13, 0.19) if rng.random() < 0.5 else rng.uniform(0.28, 0.38)
+        half = rng.uniform(0.14, 0.18) if rng.random() < 0.5 else rng.uniform(0.34, 0.43)
     swelling = np.exp(-(((row - place) / max(half, 0.01)) ** 2))
     lift = np.zeros_like(row)
     if kind == "cysts":
-        inner = inner + (0.1 + 0.35 * half) * swelling
+        inner = inner + (0.12 + 0.45 * half) * swelling
         outer = outer + 0.12 * half * swelling
     elif kind == "dome":
-        lift = rng.uniform(0.55, 0.75) * half * np.clip(1.0 - ((row - place) / half) ** 2, 0.0, 1.0) ** 0.8
+        high = PIGMENT + (rng.uniform(0.15, 0.18) if half < 0.25 else rng.uniform(0.22, 0.3))
+        lift = high * np.clip(1.0 - ((row - place) / (1.45 * half)) ** 2, 0.0, 1.0) ** 1.4
     base = floor.astype(np.float32)  # Bruch's membrane; the retina's outer edge
     bottom = (base - lift).astype(np.float32)
     middle = bottom - outer.astype(np.float32)
@@ -56,7 +64,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     masks: dict[str, Mask] = {"retina": (y > top) & (y < base), "choroid": (y > base) & (y < sclera)}
     sentences = {}
     if kind is not None:
-        fluid = (y > bottom + 0.01) & (y < base - 0.055)
+        fluid = (y > bottom) & (y < base - PIGMENT)
         if kind == "cysts":
             field = _cysts(rng, size, place, half, (top, bottom))
             level = level + 0.16 * np.clip(1.0 - np.abs(field - 1.15) / 0.15, 0.0, 1.0)
@@ -64,12 +72,12 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
             fluid = (field < 1.0) & masks["retina"]
         masks["edema"] = fluid
         look = "dark cysts in" if kind == "cysts" else "dark fluid under"
-        sentences["edema"] = f"{size_word(extent(fluid), LARGE)} area of {look} the {word} retina."
+        sentences["edema"] = f"a {size_word(extent(fluid), LARGE)} area of {look} the {word} retina is seen."
     return make_phantom(_scan(rng, level, base), masks, SPECS, sentences, HEALTHY)
 
 
-def _profile(points: tuple[tuple[float, float], ...]) -> Field:
-    share, value = np.array(points).T
+def _profile(points: tuple[tuple[float, ...], tuple[float, ...]]) -> Field:
+    share, value = points
     return np.interp(np.linspace(0.0, 1.0, SAMPLES), share, value).astype(np.float32)
 
 
@@ -83,8 +91,6 @@ def _tissue(rng: np.random.Generator, y: Field, edges: tuple[Field, ...]) -> tup
     size = y.shape[0]
     inner, outer = _profile(INNER), _profile(OUTER)
     contrast = rng.uniform(0.85, 1.1)
-    # the pigment epithelium stays on Bruch's membrane when fluid lifts the retina off it
-    pigment = 0.055
     level = np.where(
         y < middle,
         _layers(inner, (y - top) / np.maximum(middle - top, 0.02)),
@@ -94,7 +100,8 @@ def _tissue(rng: np.random.Generator, y: Field, edges: tuple[Field, ...]) -> tup
     vitreous, fluid_level = rng.uniform(0.05, 0.12), rng.uniform(0.05, 0.1)
     level = np.where(y < top, vitreous, level)
     level = np.where(y > bottom, fluid_level, level)
-    level = np.where(y > base - pigment, np.maximum(level, 0.9 * contrast), level)
+    # the pigment epithelium stays on Bruch's membrane when fluid lifts the retina off it
+    level = np.where(y > base - PIGMENT, np.maximum(level, 0.9 * contrast), level)
     below = np.clip((y - base) / (sclera - base), 0.0, 2.0)
     vessels = np.clip(banded_noise(rng, (size, size), (9.0, 15.0)), -1.6, 1.6)
     choroid = 0.52 - 0.14 * below + 0.13 * vessels
@@ -114,8 +121,8 @@ def _cysts(rng: np.random.Generator, size: int, place: float, half: float, edges
         cx = place + offset + rng.normal(0, 0.01)
         column = int(np.clip((cx + 1) * size / 2, 0, size - 1))
         high, low = float(top[0, column]), float(bottom[0, column])
-        radius_x = half / count * rng.uniform(0.75, 0.92)
-        radius_y = min(radius_x * rng.uniform(1.1, 1.5), (low - high) * 0.3)
+        radius_x = half / count * rng.uniform(0.82, 0.97)
+        radius_y = min(radius_x * rng.uniform(1.1, 1.7), (low - high) * 0.31)
         cy = high + (low - high) * rng.uniform(0.42, 0.52)
         field = np.minimum(field, blob(rng, y, x, (cy, cx), (radius_y, radius_x), rng.uniform(-0.2, 0.2), 0.06, 4))
     return field

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""H&E section of the colon: crypts with lumen, goblet cells and a rim of nuclei in stroma; tumour as crowded big nuclei.
+"""H&E section of the colon: crypts with lumen, goblet cells and rim of nuclei in stroma; tumour as crowded big nuclei.
 
-Drawn as optical densities of the two stains (Beer-Lambert, stain vectors of Ruifrok and Johnston 2001) and then made light.
+Drawn as optical densities of the two stains, then made light (Beer-Lambert; stain vectors of Ruifrok & Johnston 2001).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
-from unibiomed.phantoms.drawing import Points, ellipse_outlines, polygons, window
+from unibiomed.phantoms.drawing import Points, coloured, ellipse_outlines, polygons, window
 from unibiomed.phantoms.shapes import (
     Field,
     blob,
@@ -23,7 +23,6 @@ from unibiomed.phantoms.shapes import (
     smooth_noise,
     white_noise,
 )
-from unibiomed.phantoms.speckle import banded_noise
 from unibiomed.phantoms.wording import quadrant, size_word
 
 SPECS = make_specs("colon", "pathology", ["glandular structure"], ["tumor"])
@@ -38,27 +37,35 @@ class _Outline:
     centre: tuple[float, float]
     radii: tuple[float, float]
     angle: float
-    waves: tuple[tuple[int, float, float], ...]
+    waves: tuple[tuple[float, float], ...]  # (amplitude, phase) of the harmonics 2, 3, ...
 
     @classmethod
     def random(cls, rng: np.random.Generator, centre: tuple[float, float], radius: float) -> _Outline:
-        stretch = np.sqrt(rng.uniform(1.0, 1.7))
-        waves = tuple((k, rng.normal(0, 0.07 / np.sqrt(k)), rng.uniform(0, 2 * np.pi)) for k in range(2, 6))
+        stretch = float(np.sqrt(rng.uniform(1.0, 1.7)))
+        waves = tuple((rng.normal(0, 0.07 / np.sqrt(k)), rng.uniform(0, 2 * np.pi)) for k in range(2, 6))
         return cls(centre, (radius * stretch, radius / stretch), rng.uniform(0, np.pi), waves)
 
-    def edge(self, turn: Field) -> Field:
-        return 1.0 + sum(a * np.cos(k * turn + phase) for k, a, phase in self.waves)
+    def edge(self, cos: Field, sin: Field) -> Field:
+        """Radius in the direction (cos, sin); the k-th harmonic is the phasor's k-th power: no trigonometry."""
+        phasor = cos + np.complex64(1j) * sin
+        power, edge = phasor, np.ones(cos.shape, np.float32)
+        for amplitude, phase in self.waves:
+            power = power * phasor
+            edge += (power * np.complex64(amplitude * np.exp(1j * phase))).real
+        return edge
 
     def field(self, y: Field, x: Field) -> Field:
-        dy, dx = y - self.centre[0], x - self.centre[1]
-        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        dy, dx = y - np.float32(self.centre[0]), x - np.float32(self.centre[1])
+        cos, sin = np.float32(np.cos(self.angle)), np.float32(np.sin(self.angle))
         u, v = (cos * dx + sin * dy) / self.radii[0], (cos * dy - sin * dx) / self.radii[1]
-        return (np.hypot(u, v) / self.edge(np.arctan2(v, u))).astype(np.float32)
+        reach = np.sqrt(u * u + v * v) + np.float32(1e-6)
+        return reach / self.edge(u / reach, v / reach)
 
     def points(self, turn: Field, level: Field | float) -> Points:
         """Places (n, 2) at the given angles and field levels."""
-        reach = level * self.edge(turn)
-        u, v = self.radii[0] * np.cos(turn) * reach, self.radii[1] * np.sin(turn) * reach
+        cos, sin = np.cos(turn), np.sin(turn)
+        reach = level * self.edge(cos, sin)
+        u, v = self.radii[0] * cos * reach, self.radii[1] * sin * reach
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.stack([self.centre[0] + sin * u + cos * v, self.centre[1] + cos * u - sin * v], axis=1)
 
@@ -77,7 +84,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         masks["tumor"] = field < 1.0
         where = quadrant(*centroid(masks["tumor"]))
         word = size_word(extent(masks["tumor"]), LARGE)
-        sentences["tumor"] = f"{word} area of crowded dark nuclei without glands in the {where} quadrant."
+        sentences["tumor"] = f"a {word} area of crowded dark nuclei is seen in the {where} quadrant."
         keep_off = np.array([[*centre, radius * 1.15]])
     glands = _place_glands(rng, keep_off)
     hematoxylin, eosin = _stroma(rng, size)
@@ -97,7 +104,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         covered = np.maximum(covered, inside)
         nuclei += _tumour_nuclei(rng, field)
     nuclei += _stroma_nuclei(rng, np.maximum(covered, gland_mask))
-    ink = polygons(size, nuclei)
+    ink = polygons(size, nuclei, rng.uniform(0.72, 1.0, len(nuclei)))
     chromatin = 0.8 + 0.2 * smooth_noise(rng, size, max(1.6, size / 110))
     hematoxylin += ink * (rng.uniform(0.85, 1.1) * chromatin - hematoxylin * 0.5)
     return make_phantom(_light(rng, hematoxylin, eosin), masks, SPECS, sentences, HEALTHY)
@@ -119,11 +126,16 @@ def _place_glands(rng: np.random.Generator, keep_off: Field) -> list[_Outline]:
 
 
 def _stroma(rng: np.random.Generator, size: int) -> tuple[Field, Field]:
-    coarse = fractal_noise(rng, size, size / 6, 4, 0.6)
-    fibre = np.sin(9.0 * coarse + 0.7 * banded_noise(rng, (size, size), (5.0, 9.0)))
-    eosin = rng.uniform(0.26, 0.36) + 0.07 * fibre + 0.05 * coarse
-    hematoxylin = 0.09 + 0.025 * coarse
-    gaps = np.clip(smooth_noise(rng, size, size / 14) - 1.35, 0.0, 0.6) / 0.6  # clefts that fixing leaves in loose tissue
+    y, x = grid(size)
+    coarse = fractal_noise(rng, size, size / 5, 4, 0.55)
+    turn = rng.uniform(0, np.pi)
+    across = y * np.float32(np.cos(turn)) + x * np.float32(np.sin(turn))
+    bundle = smooth_noise(rng, size, size / 24)
+    fibre = np.sin(np.float32(rng.uniform(40, 60)) * across + 3.2 * coarse + 1.6 * bundle)  # wavy collagen
+    eosin = rng.uniform(0.26, 0.36) + 0.055 * fibre * (1.0 + 0.5 * bundle) + 0.05 * coarse
+    hematoxylin = 0.09 + 0.02 * bundle
+    # clefts that fixing leaves in loose tissue
+    gaps = np.clip(smooth_noise(rng, size, size / 14) - 1.5, 0.0, 0.5) / 0.5
     return hematoxylin * (1.0 - 0.8 * gaps), eosin * (1.0 - 0.85 * gaps)
 
 
@@ -147,10 +159,10 @@ def _fill_gland(
     hematoxylin += inside * (0.2 - hematoxylin)
     eosin += inside * (0.33 - eosin)
     lumen_level = rng.uniform(0.22, 0.42)
-    count = max(8, int(2 * np.pi * np.mean(gland.radii) * 0.5 / (0.05 * 1.0)))
+    count = max(10, int(2 * np.pi * np.mean(gland.radii) * 0.86 / 0.05))
     turn = (np.arange(count) + rng.uniform(-0.25, 0.25, count)) * (2 * np.pi / count)
-    goblet = level_ring(level, (lumen_level + 0.74) / 2, (0.7 - lumen_level) / 2)
-    cells = 0.5 + 0.5 * np.cos(_turn(gland, level.shape, size) * max(6, count // 2) + rng.uniform(0, 6))
+    goblet = _ring(level, (lumen_level + 0.74) / 2, (0.7 - lumen_level) / 2)
+    cells = 0.5 + 0.5 * np.cos(_turn(gland, size) * max(6, count // 3) + rng.uniform(0, 6))
     pale = goblet * np.clip(cells * 1.6 - 0.25, 0.0, 1.0) * rng.uniform(0.55, 0.85)
     hematoxylin += pale * (0.1 - hematoxylin)
     eosin += pale * (0.06 - eosin)
@@ -159,16 +171,16 @@ def _fill_gland(
     eosin += lumen * (0.02 - eosin)
     places = gland.points(turn, rng.uniform(0.83, 0.9, count))
     outward = np.arctan2(places[:, 0] - gland.centre[0], places[:, 1] - gland.centre[1])
-    radii = np.stack([rng.uniform(0.03, 0.042, count), rng.uniform(0.017, 0.022, count)], axis=1)
+    radii = np.stack([rng.uniform(0.028, 0.042, count), rng.uniform(0.017, 0.023, count)], axis=1)
     return list(ellipse_outlines(places, radii, outward + rng.normal(0, 0.15, count)))
 
 
-def level_ring(level: Field, middle: float, half: float) -> Field:
+def _ring(level: Field, middle: float, half: float) -> Field:
     """Opacity of the ring of half-width ``half`` about field level ``middle``, soft at both edges."""
     return np.clip(1.6 - 1.6 * np.abs(level - np.float32(middle)) / np.float32(half), 0.0, 1.0)
 
 
-def _turn(gland: _Outline, shape: tuple[int, int], size: int) -> Field:
+def _turn(gland: _Outline, size: int) -> Field:
     y, x = (axis[window(size, gland.centre, max(gland.radii) * 1.35)] for axis in grid(size))
     return np.arctan2(y - np.float32(gland.centre[0]), x - np.float32(gland.centre[1]))
 
@@ -181,7 +193,7 @@ def _tumour_nuclei(rng: np.random.Generator, field: Field) -> list[Points]:
     places = np.stack([rows.ravel(), columns.ravel()], axis=1) + rng.normal(0, step * 0.17, (rows.size, 2))
     places = places[_sample(field, places) < 0.97]
     count = len(places)
-    radii = step * rng.uniform(0.36, 0.56, (count, 2))
+    radii = step * rng.uniform(0.33, 0.64, (count, 1)) * rng.uniform(0.8, 1.2, (count, 2))
     return list(ellipse_outlines(places, radii, rng.uniform(0, np.pi, count), rng.uniform(0.8, 1.2, (count, 10))))
 
 
@@ -206,15 +218,14 @@ def _light(rng: np.random.Generator, hematoxylin: Field, eosin: Field) -> Field:
     """Transmitted light through the stained section, with the stain's and the scanner's variation."""
     blue = np.array([0.65, 0.70, 0.29]) + rng.normal(0, 0.035, 3)
     pink = np.array([0.09, 0.95, 0.28]) + rng.normal(0, 0.035, 3)
-    strength = rng.uniform(0.85, 1.25, 2)
+    strength = [rng.uniform(0.85, 1.25) for _ in range(2)]
     size = hematoxylin.shape[0]
     thickness = 1.0 + 0.05 * smooth_noise(rng, size, size / 3)
     depth_h = np.clip(hematoxylin, 0.0, 2.0) * (strength[0] * 1.55) * thickness
     depth_e = np.clip(eosin, 0.0, 2.0) * (strength[1] * 1.15) * thickness
-    density = depth_h[..., None] * blue.astype(np.float32) + depth_e[..., None] * pink.astype(np.float32)
-    white = np.array([0.95, 0.94, 0.95]) + rng.normal(0, 0.012, 3)
+    white = (np.array([0.95, 0.94, 0.95]) + rng.normal(0, 0.012, 3)).astype(np.float32)
     grain = rng.uniform(0.008, 0.025) * white_noise(rng, size)
-    return np.exp(-density) * white.astype(np.float32) + grain[..., None]
+    return np.exp(-coloured(depth_h, blue) - coloured(depth_e, pink)) * white + grain[..., None]
 
 
 GENERATORS = (Generator("colon pathology", "pathology", SPECS, draw),)

@@ -13,8 +13,8 @@ from unibiomed.phantoms.shapes import Field
 def log_speckle(rng: np.random.Generator, shape: tuple[int, int], grain: tuple[float, float]) -> Field:
     """Log of the Rayleigh amplitude, (rows, columns) = ``shape``, mean 0, deviation about 1.
 
-    ``grain`` is the speckle's (height, width) in pixels of a 256 x 256 image: scatterers are drawn on that coarser grid and
-    interpolated, which is the point spread of the system.
+    ``grain`` is the speckle's (height, width) in pixels of a 256 x 256 image: scatterers are drawn on that coarser grid
+    and interpolated, which is the point spread of the system.
     """
     real, imaginary = (_stretched(rng, shape, grain) for _ in range(2))
     log = 0.5 * np.log(real * real + imaginary * imaginary + np.float32(1e-3))

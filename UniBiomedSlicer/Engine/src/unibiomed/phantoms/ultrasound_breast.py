@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""B-mode ultrasound of the breast: skin, fat with septa, gland, pectoral muscle, chest wall; masses with their artefacts."""
+"""B-mode ultrasound of the breast: skin, fat, gland, pectoral muscle, chest wall; masses with their artefacts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         level, field, side = _mass(rng, level, name == "benign tumor", muscle_depth - 0.06)
         masks[name] = field < 1.0
         word = size_word(extent(masks[name]), LARGE)
-        sentences[name] = f"{word} {LOOKS[name]} on the {side} side of the image."
+        sentences[name] = f"a {word} {LOOKS[name]} is seen on the {side} side of the image."
     near, deep = log_speckle(rng, (size, size), (1.5, 2.4)), log_speckle(rng, (size, size), (2.0, 4.2))
     depth = (y + 1.0) / 2.0
     speckle = near + depth * (deep - near)
@@ -47,9 +47,7 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
 def _boundary(rng: np.random.Generator, x: Field, depth: float, amplitude: float) -> Field:
     """A gently waving interface: its depth for every column, (1, W)."""
     row = x[:1]
-    waves = [
-        (amplitude * rng.normal() / k) * np.sin(k * 1.7 * row + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3)
-    ]
+    waves = [(amplitude * rng.normal() / k) * np.sin(k * 1.7 * row + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3)]
     return (depth + rng.normal(0, amplitude) * row + sum(waves)).astype(np.float32)
 
 
@@ -64,15 +62,17 @@ def _line(distance: Field, width: float) -> Field:
 def _tissue(rng: np.random.Generator, y: Field, x: Field, edges: tuple[Field, Field, Field]) -> Field:
     gland_top, muscle_top, muscle_bottom = edges
     size = y.shape[0]
-    septa = banded_noise(rng, (size, size), (9.0, 34.0))
-    streaks = np.clip(1.0 - np.abs(septa) * 3.0, 0.0, 1.0)
-    fat = rng.uniform(0.2, 0.32) + 0.16 * streaks
+    septa = banded_noise(rng, (size, size), (8.0, 60.0))
+    streaks = np.clip(1.0 - np.abs(septa + 0.25 * smooth_noise(rng, size, size / 16)) * 2.2, 0.0, 1.0)
+    fat = rng.uniform(0.2, 0.32) + 0.13 * streaks
     lobes = smooth_noise(rng, size, size / 10)
-    gland = rng.uniform(0.44, 0.58) + 0.07 * lobes + 0.05 * septa
+    fibrous = np.clip(banded_noise(rng, (size, size), (6.0, 26.0)), -1.5, 1.5)
+    gland = rng.uniform(0.42, 0.56) + 0.06 * lobes + 0.06 * fibrous + 0.03 * septa
     fibres = banded_noise(rng, (size, size), (3.6, 50.0))
     muscle = rng.uniform(0.17, 0.25) + 0.055 * np.clip(fibres, -1.0, 2.5)
     wall = rng.uniform(0.1, 0.2) * (1.0 + 0.2 * lobes)
-    level = blend(fat, gland, _step(y - gland_top, 0.09))
+    ragged = gland_top + 0.04 * smooth_noise(rng, size, size / 9)
+    level = blend(fat, gland, _step(y - ragged, 0.07))
     level = blend(level, muscle, _step(y - muscle_top, 0.03))
     level = blend(level, wall, _step(y - muscle_bottom, 0.03))
     fascia = 0.3 * _line(y - muscle_top, 0.025) + 0.38 * _line(y - muscle_bottom, 0.03)
@@ -87,7 +87,7 @@ def _mass(rng: np.random.Generator, level: Field, benign: bool, deepest: float) 
     size = level.shape[0]
     y, x = grid(size)
     side = "left" if rng.random() < 0.5 else "right"
-    half = rng.uniform(0.09, 0.12) if rng.random() < 0.5 else rng.uniform(0.165, 0.24)
+    half = rng.uniform(0.1, 0.125) if rng.random() < 0.5 else rng.uniform(0.17, 0.25)
     ratio = rng.uniform(1.35, 1.8) if benign else rng.uniform(0.75, 0.95)
     radii = (half / np.sqrt(ratio), half * np.sqrt(ratio))
     cx = (-1 if side == "left" else 1) * rng.uniform(0.12, 0.6)
@@ -96,19 +96,23 @@ def _mass(rng: np.random.Generator, level: Field, benign: bool, deepest: float) 
     if benign:
         field = blob(rng, y, x, (cy, cx), radii, angle, wobble=0.025, lobes=4)
     else:
-        field = blob(rng, y, x, (cy, cx), radii, angle, wobble=0.16, lobes=9)
-    soft = 5.0 / (half * size)
+        field = blob(rng, y, x, (cy, cx), radii, angle, wobble=0.11, lobes=9)
+        field = field + np.float32(0.09) * smooth_noise(rng, size, half * size / 5)  # a ragged, spiculated edge
+    streaky = banded_noise(rng, (size, size), (120.0, 4.0))
     behind = _step(y - cy - 0.4 * radii[0], 0.8 * radii[0]) * _step(
-        0.85 * radii[1] - np.abs(x - cx - 0.06 * (y - cy)), 0.35 * radii[1]
+        (0.8 + 0.05 * streaky) * radii[1] - np.abs(x - cx), (0.5 + 0.3 * (y - cy)) * radii[1]
     )
+    behind = behind * (0.9 + 0.1 * streaky)
     if benign:
         level = level * (1.0 + np.float32(rng.uniform(0.45, 0.7)) * behind)
-        level = level + 0.28 * _line(field - 1.0, 0.14)
-        inside = rng.uniform(0.1, 0.18) + 0.012 * smooth_noise(rng, size, size / 20)
+        level = level + 0.16 * _line(field - 1.03, 0.15)
+        inside = rng.uniform(0.1, 0.24) + 0.02 * smooth_noise(rng, size, size / 20)
+        soft = 6.0 / (half * size)
     else:
-        level = level * (1.0 - np.float32(rng.uniform(0.5, 0.68)) * behind)
-        level = level + 0.12 * np.clip(1.0 - np.abs(field - 1.2) / 0.3, 0.0, 1.0)
-        inside = rng.uniform(0.06, 0.14) + 0.035 * smooth_noise(rng, size, size / 24)
+        level = level * (1.0 - np.float32(rng.uniform(0.5, 0.66)) * behind)
+        level = level + 0.12 * np.clip(1.0 - np.abs(field - 1.25) / 0.35, 0.0, 1.0)
+        inside = rng.uniform(0.07, 0.15) + 0.035 * smooth_noise(rng, size, size / 24)
+        soft = 14.0 / (half * size)
     level = blend(level, inside, coverage(field, soft))
     if not benign:
         count = int(rng.integers(0, 7))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Apical echocardiogram: a sector with the left ventricle, its muscle and atrium; perhaps the right heart, or an effusion."""
+"""Apical echocardiogram: a sector with the left ventricle, its muscle and atrium; at times the right heart or fluid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from unibiomed.phantoms.base import Generator, Phantom, make_phantom, make_specs
 from unibiomed.phantoms.drawing import strokes
-from unibiomed.phantoms.shapes import Field, blend, coverage, grid, rotate, superellipse
+from unibiomed.phantoms.shapes import Field, blend, coverage, grid, rotate, smooth_noise, superellipse, warp
 from unibiomed.phantoms.speckle import log_speckle
 
 SPECS = make_specs(
@@ -21,32 +21,36 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     """One image; an abnormal one has fluid (a dark rim) around the muscle."""
     y, x = grid(size)
     apex = (rng.uniform(-1.0, -0.92), rng.uniform(-0.06, 0.06))
-    half_angle = rng.uniform(0.62, 0.8)
+    half_angle = rng.uniform(0.68, 0.84)
     reach = rng.uniform(1.78, 1.95)
     radius, theta = np.hypot(y - apex[0], x - apex[1]), np.arctan2(x - apex[1], y - apex[0])
     sector = (np.abs(theta) < half_angle) & (radius < reach) & (radius > 0.08)
     level, masks, sentences = _heart(rng, size, abnormal)
     masks = {name: mask & sector for name, mask in masks.items()}
-    polar = log_speckle(rng, (256, 256), (1.6, 2.6))
+    polar = log_speckle(rng, (256, 256), (1.7, 3.4))
     where = np.nonzero(sector)
     index = np.stack([radius[where] * (255 / reach), (theta[where] / half_angle * 0.5 + 0.5) * 255])
     speckle = np.zeros((size, size), np.float32)
     speckle[where] = ndimage.map_coordinates(polar, index, order=1, mode="nearest")
     beams = log_speckle(rng, (1, 256), (256.0, 12.0))[0]
     gain = np.zeros((size, size), np.float32)
-    gain[where] = 1.0 + 0.07 * beams[index[1].astype(int)] - rng.uniform(0.1, 0.4) * (index[0] / 255) ** 2
-    level = level * gain * rng.uniform(0.85, 1.25)
-    image = np.where(sector, level + (0.045 + 0.17 * level) * speckle, 0.0)
+    gain[where] = 1.0 + 0.06 * beams[index[1].astype(int)] - rng.uniform(0.1, 0.4) * (index[0] / 255) ** 2
+    level = level * gain * rng.uniform(0.95, 1.45)
+    image = np.where(sector, level + (0.035 + 0.2 * level) * speckle, 0.0)
     image = np.clip(image, 0.0, 1.0) ** rng.uniform(0.9, 1.1)
     return make_phantom(_furniture(rng, image), masks, SPECS, sentences, HEALTHY)
 
 
 def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, dict[str, Field], dict[str, str]]:
     y, x = grid(size)
-    length, width = rng.uniform(0.42, 0.54), rng.uniform(0.2, 0.29)
+    large = rng.random() < 0.5
+    rim = (rng.uniform(0.17, 0.22) if large else rng.uniform(0.1, 0.125)) if abnormal else 0.0
+    length, width = rng.uniform(0.4, 0.5), rng.uniform(0.19, 0.27)
     wall = rng.uniform(0.095, 0.14)
-    tip = (rng.uniform(-0.68, -0.56), rng.uniform(-0.08, 0.16))
-    tilt = rng.uniform(-0.3, 0.22)
+    tip = (rng.uniform(-0.62, -0.5) + rim * 0.6, rng.uniform(-0.06, 0.14))
+    tilt = rng.uniform(-0.26, 0.2)
+    # warped coordinates: no wall of a heart is as smooth as an ellipse
+    y, x = warp(rng, y, x, 0.011, size / 14)
     # (s, t): along the long axis from the tip of the muscle down to the base, and across it
     s, t = rotate(y, x, tilt, tip)
     power = rng.uniform(2.0, 2.4)
@@ -64,8 +68,9 @@ def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, 
     four_chamber = rng.random() < 0.6
 
     tissue, blood = rng.uniform(0.13, 0.24), rng.uniform(0.02, 0.07)
-    flesh = rng.uniform(0.36, 0.5)
-    level = np.full((size, size), tissue, np.float32)
+    patchy = np.clip(1.0 + 0.16 * smooth_noise(rng, size, size / 6), 0.6, 1.4)
+    flesh = rng.uniform(0.36, 0.5) * patchy
+    level = tissue * patchy * patchy * (1.0 + 0.5 * np.clip(-y - 0.5, 0.0, 0.5))
     sentences: dict[str, str] = {}
     masks = {"left heart ventricle": ventricle, "myocardium": muscle, "left heart atrium": atrium}
     soft = 2.4 * 2 / (size * width)
@@ -74,11 +79,9 @@ def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, 
     level = blend(level, flesh * 0.9, shown)
     below = np.clip((s - base - bulge) / 0.02, 0.0, 1.0)
     if four_chamber:
-        level = _right_heart(rng, level, (s, t), (base, width + wall, length), (flesh, blood), soft)
+        level = _right_heart(rng, level, (s, t), (base, width + wall), (flesh, blood), soft)
     sac = outer
     if abnormal:
-        large = rng.random() < 0.5
-        rim = rng.uniform(0.17, 0.22) if large else rng.uniform(0.1, 0.125)
         side = "right" if four_chamber or rng.random() < 0.5 else "left"
         lean = rim * 0.55 * (1 if side == "right" else -1)
         radii = (length + wall + 0.5 * rim, width + wall + 0.55 * rim)
@@ -88,26 +91,26 @@ def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, 
         masks["pericardial effusion"] = fluid
         level = blend(level, blood * 0.6, np.where(away & above, coverage(sac, soft), 0.0).astype(np.float32))
         word = "large" if large else "small"
-        sentences["pericardial effusion"] = f"{word} dark fluid rim on the {side} side of the heart."
+        sentences["pericardial effusion"] = f"a {word} dark rim of fluid is seen on the {side} side of the heart."
     bright = np.clip(1.0 - np.abs(sac - 1.03) / 0.06, 0.0, 1.0) * (s < base + 0.05)
-    level = np.maximum(level, bright * np.float32(rng.uniform(0.55, 0.8)))
+    level = np.maximum(level, bright * np.float32(rng.uniform(0.5, 0.7)) * patchy)
     upper = coverage(outer, soft) * np.clip((base - s) / 0.02 + 0.5, 0.0, 1.0)
     level = blend(level, flesh, upper)
     level = blend(level, blood, coverage(atrium_field, soft) * below)
     level = blend(level, blood, coverage(inner, soft) * (1.0 - np.clip((s - base - bulge) / 0.02, 0.0, 1.0)))
-    return blend(level, 0.75, _valve(rng, size, (tip, tilt), base, width)), masks, sentences
+    return blend(level, 0.62, 0.9 * _valve(rng, size, (tip, tilt), base, width)), masks, sentences
 
 
 def _right_heart(
     rng: np.random.Generator,
     level: Field,
     axes: tuple[Field, Field],
-    left: tuple[float, float, float],
-    shades: tuple[float, float],
+    left: tuple[float, float],
+    shades: tuple[Field, float],
     soft: float,
 ) -> Field:
     """The right ventricle and atrium beside the septum, on the left of the picture."""
-    (s, t), (base, epicardium, length) = axes, left
+    (s, t), (base, epicardium) = axes, left
     width = rng.uniform(0.2, 0.28)
     middle = -(epicardium + width * 0.55)
     for place, radii in (
