@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a region is shown to the model: a green box drawn on the picture, as in its training (tasks reference, section 1)."""
+"""How a region is shown to the model: a green box on the picture, as in its training (tasks reference, section 1)."""
 
 from __future__ import annotations
 

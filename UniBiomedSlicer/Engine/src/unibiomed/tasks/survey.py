@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What picture is this? Modality, body parts and the anatomy in view, read from the model's own captions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from unibiomed.tasks.answers import Caption, parse_caption
+from unibiomed.tasks.catalogue import Catalogue, Target, agree
+from unibiomed.tasks.frames import CT_WINDOWS, Frames, site_window
+from unibiomed.tasks.phrases import Phrase
+from unibiomed.tasks.progress import Run
+from unibiomed.tasks.protocol import Model, PredictionLike
+from unibiomed.tasks.reading import read_slices
+from unibiomed.tasks.templates import describe_prompt
+from unibiomed.volumes.modalities import base_modality
+from unibiomed.volumes.windows import WINDOWS
+
+SURVEYED = 24
+"""Slices whose caption is read: evenly spread, the middle of each part."""
+STAGE = "look"
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Slices that show one site, in one window; ``anatomy`` with the slices whose caption names it."""
+
+    site: str | None
+    frames: Frames
+    slices: tuple[int, ...]
+    anatomy: dict[Target, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """``modality`` and ``caption`` of the whole; ``step`` is the distance of the slices looked at."""
+
+    modality: str | None
+    parts: tuple[Part, ...]
+    caption: str
+    step: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """One caption: where, in which window, and how likely the model found it (mean log-probability of a token)."""
+
+    slice: int
+    frames: Frames
+    caption: Caption
+    likelihood: float
+
+
+def survey(model: Model, known: Catalogue, frames: Frames, run: Run, *, window_given: bool) -> Survey:
+    """Read the captions of up to 24 slices of ``frames`` and divide the volume into its body parts.
+
+    CT in Hounsfield units whose window and site are not given is looked at in the window of each site that the model
+    knows in CT; of each slice that caption counts whose site belongs to the window it was read in, the likeliest one.
+    What ``frames`` already says (modality, site) is kept; a caption that contradicts the modality is noted.
+    """
+    sampled = frames.sample(SURVEYED)
+    looks = _read(model, _windows(known, frames, window_given), sampled, run)
+    modality, notes = _modality(frames.modality, looks)
+    sites = _sites(frames.site, looks)
+    by_site: dict[str | None, list[int]] = {}
+    for index in range(len(frames)):
+        nearest = min(range(len(sampled)), key=lambda at: abs(sampled[at] - index))
+        by_site.setdefault(sites[nearest], []).append(index)
+    parts = []
+    for site, slices in by_site.items():
+        window = frames.window if window_given else site_window(frames.volume, modality, site)
+        own = replace(frames, window=window, modality=modality, site=site)
+        inside = [look for look, place in zip(looks, sites, strict=True) if place == site]
+        parts.append(Part(site, own, tuple(slices), _anatomy(known, inside, modality, site)))
+    best = max(looks, key=lambda look: look.likelihood)
+    step = max(1, -(-len(frames) // len(sampled)))
+    return Survey(modality, tuple(parts), best.caption.text, step, tuple(notes))
+
+
+def mean_logprob(prediction: PredictionLike) -> float:
+    """Mean log-probability of an answer's tokens; 0 where the model gives none."""
+    values = np.asarray(prediction.token_logprobs, dtype=float)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else 0.0
+
+
+def _windows(known: Catalogue, frames: Frames, window_given: bool) -> list[Frames]:
+    if window_given or frames.site is not None or frames.modality is None:
+        return [frames]
+    if base_modality(frames.modality) != "CT" or frames.window.kind != "width/level":
+        return [frames]
+    sites = {target.site for target in known.of(frames.modality)}
+    names = dict.fromkeys([frames.window.name, *(CT_WINDOWS[site] for site in sorted(sites) if site in CT_WINDOWS)])
+    return [replace(frames, window=WINDOWS[name]) for name in names]
+
+
+def _read(model: Model, windows: Sequence[Frames], sampled: Sequence[int], run: Run) -> list[_Look]:
+    """The caption that counts for each sampled slice."""
+    best: dict[int, tuple[bool, _Look]] = {}
+    total, done = len(sampled) * len(windows), 0
+    run.tell(STAGE, 0, total)
+    for frames in windows:
+        for index, (prediction,) in read_slices(model, frames, sampled, [describe_prompt()], run):
+            look = _Look(index, frames, parse_caption(prediction.text), mean_logprob(prediction))
+            fits = look.caption.site is not None and (
+                site_window(frames.volume, frames.modality, look.caption.site).name == frames.window.name
+            )
+            kept = best.get(index)
+            if kept is None or (fits, look.likelihood) > (kept[0], kept[1].likelihood):
+                best[index] = (fits, look)
+            done += 1
+            run.tell(STAGE, done, total, text=look.caption.text)
+    return [best[index][1] for index in sampled]
+
+
+def _modality(given: str | None, looks: Sequence[_Look]) -> tuple[str | None, list[str]]:
+    """The modality: the given one (with the sequence that the captions add), else what most captions say."""
+    votes = Counter(look.caption.modality for look in looks if look.caption.modality)
+    if not votes:
+        if given is None:
+            return None, ["The model named no modality; say it for a better reading."]
+        return given, []
+    said, count = votes.most_common(1)[0]
+    if given is None:
+        return said, [f"Modality {said} was read from the picture ({count} of {len(looks)} captions)."]
+    if agree(said, given):
+        return (said if given == base_modality(said) else given), []
+    return given, [f"The model took the picture for {said}; it was read as {given}, as the file or you say."]
+
+
+def _sites(given: str | None, looks: Sequence[_Look]) -> list[str | None]:
+    """The site on each sampled slice; a slice that disagrees with two neighbours that agree follows them."""
+    if given is not None:
+        return [given] * len(looks)
+    said = [look.caption.site for look in looks]
+    common = Counter(site for site in said if site).most_common(1)
+    filled = [site or (common[0][0] if common else None) for site in said]
+    for at in range(1, len(filled) - 1):
+        if filled[at - 1] == filled[at + 1] != filled[at]:
+            filled[at] = filled[at - 1]
+    if len(filled) > 2:
+        filled[0] = filled[0] if filled[0] in filled[1:] else filled[1]
+        filled[-1] = filled[-1] if filled[-1] in filled[:-1] else filled[-2]
+    return filled
+
+
+def _anatomy(
+    known: Catalogue, looks: Sequence[_Look], modality: str | None, site: str | None
+) -> dict[Target, tuple[int, ...]]:
+    """Structures that the captions name, each with its slices; where they name none, all of the site's, everywhere."""
+    named: dict[Target, list[int]] = {}
+    for look in looks:
+        for name in look.caption.anatomy:
+            target = known.find(Phrase(name), modality, site)
+            if target is not None and target.kind == "anatomy":
+                named.setdefault(target, []).append(look.slice)
+    if not named and site is not None and modality is not None:
+        everywhere = [look.slice for look in looks]
+        named = dict.fromkeys(known.of(modality, site, "anatomy"), everywhere)
+    return {target: tuple(slices) for target, slices in named.items()}
