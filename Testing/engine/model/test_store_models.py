@@ -260,3 +260,17 @@ def test_the_store_is_where_the_environment_says_and_a_folder_is_its_own_path(so
         resolve(source / "config.json")
     with pytest.raises(CheckpointError, match=r"known: .*mine"):
         resolve("nothing-here")
+
+
+def test_a_model_with_a_damaged_record_is_listed_as_such_and_can_be_removed(source, root):
+    store = ModelStore(root)
+    store.import_folder(source, "good")
+    (store.import_folder(source, "bad").folder / MANIFEST_NAME).write_text("{")
+    assert {model.name: model.source for model in store.list() if not model.bundled} == {
+        "bad": "damaged record",
+        "good": "imported folder",
+    }
+    with pytest.raises(CheckpointError, match="damaged"):
+        store.verify("bad")
+    store.remove("bad")
+    assert visible(root) == ["good"]

@@ -105,7 +105,7 @@ def collect(
     plan = Plan(tuple(modalities), n_per_modality, seed_base, tasks=("segment",), amounts=Amounts(absent=5, foreign=4))
     return [
         _sample(question, answer, model)
-        for _, _, answers in ask(model, plan, progress=progress, cancelled=cancelled, draw=draw)
+        for _, _, answers in ask(model, plan, progress=progress, cancelled=cancelled, draw=draw, stage="Fitting")
         for question, answer in answers
     ]
 

@@ -99,6 +99,7 @@ def ask(
     cancelled: Callable[[], bool] | None = None,
     draw: Generate = generate,
     catalogue: Iterable[TargetSpec] | None = None,
+    stage: str = "Evaluating",
 ) -> Iterator[tuple[str, int, list[tuple[Question, PredictionLike]]]]:
     """The questions of ``plan`` with the model's answers, image by image: (modality, seed, pairs)."""
     known = tuple(all_targets() if catalogue is None else catalogue)
@@ -120,7 +121,7 @@ def ask(
         for (modality, seed, _), questions in zip(some, asked, strict=True):
             yield modality, seed, [(question, next(answers)) for question in questions]
         if progress is not None:
-            progress(ProgressEvent("Evaluating", min(start + IMAGES_PER_CALL, len(wanted)), len(wanted)))
+            progress(ProgressEvent(stage, min(start + IMAGES_PER_CALL, len(wanted)), len(wanted)))
 
 
 def _about(model: Model) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from unibiomed.errors import CheckpointError, InputError, OutputError
 from unibiomed.model.hub import Hub, HuggingFaceHub, RemoteModel
 from unibiomed.model.importing import check_model_folder, copy_model_files, stated_licence
 from unibiomed.model.manifest import (
+    MANIFEST_NAME,
     ByteProgress,
     Manifest,
     file_sha256,
@@ -85,7 +86,7 @@ class ModelStore:
         models = [self._bundled()] if bundled_folder().is_dir() else []
         if self.root.is_dir():
             folders = sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
-            models += [_stored(manifest, folder) for folder in folders if (manifest := read_manifest(folder))]
+            models += [model for folder in folders if (model := _listed(folder)) is not None]
         return tuple(models)
 
     def path(self, name_or_folder: str | os.PathLike[str]) -> Path:
@@ -207,7 +208,8 @@ class ModelStore:
             raise InputError(f"{name!r} is not a model's name.")
         folder = self._folder(name)
         leftovers = sorted((self.root / _PARTIAL).glob(f"{_folder_name(name)}@*"))
-        if read_manifest(folder) is None and not leftovers:
+        # Asked for by the record's presence, not its content: a damaged model can be removed too.
+        if not (folder / MANIFEST_NAME).is_file() and not leftovers:
             raise InputError(f"There is no model {name!r} in the store {self.root}.")
         if folder.is_dir():
             # Renamed first: an interrupted deletion then leaves rubbish under .partial, not half a model.
@@ -239,6 +241,15 @@ class ModelStore:
 
 def _folder_name(name: str) -> str:
     return name.replace("/", "--")
+
+
+def _listed(folder: Path) -> StoredModel | None:
+    """The model in ``folder`` for a list; one with a damaged record is shown as such, so that it can be removed."""
+    try:
+        manifest = read_manifest(folder)
+    except CheckpointError:
+        return StoredModel(folder.name.replace("--", "/"), folder, "damaged record", "", "unknown", 0)
+    return None if manifest is None else _stored(manifest, folder)
 
 
 def _stored(manifest: Manifest, folder: Path) -> StoredModel:

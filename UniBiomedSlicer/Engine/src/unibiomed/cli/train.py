@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``unibiomed train``: Mini from nothing, or a model fine-tuned with LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any
+
+import typer
+
+from unibiomed.cli import options
+from unibiomed.cli.opening import check_folder
+from unibiomed.cli.terminal import Terminal
+from unibiomed.errors import Cancelled, InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``train`` to ``app``."""
+    app.command("train")(train_command)
+
+
+def train_command(
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The run's folder; its model goes to OUTPUT/model.", show_default=False),
+    ],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = 10_000,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", help="A model to fine-tune with LoRA (else Mini from nothing).", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the weights.")] = 0,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Images a step (else the recipe's).", show_default=False)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Else the recipe's.", show_default=False)
+    ] = None,
+    decay_steps: Annotated[
+        int | None, typer.Option("--decay-steps", min=0, help="Else the recipe's.", show_default=False)
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that draw examples.")] = 1,
+    first_example: Annotated[int, typer.Option("--first-example", min=0, help="Number of the first example.")] = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train on phantoms; run again with the same folder, a stopped run goes on where it was.
+
+    Examples:
+
+    [bold]unibiomed train -o runs/mini --steps 12000[/bold]
+
+    [bold]unibiomed train -o runs/tuned --start Luffy503/UniBiomed --steps 500 --batch-size 4[/bold]
+    """
+    terminal = Terminal(quiet=quiet)
+    check_folder(output)
+    folder = None
+    if start is not None:
+        from unibiomed.model.store import resolve
+
+        folder = resolve(start)
+    run, run_options = _training()
+    wanted = run_options(
+        out=output,
+        steps=steps,
+        start=folder,
+        seed=seed,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        decay_steps=decay_steps,
+        workers=workers,
+        first_example=first_example,
+    )
+    with terminal.working("steps") as work:
+
+        def report(record: dict[str, Any]) -> None:
+            stage = "Training"
+            work.progress(SimpleNamespace(stage=stage, done=record["step"], total=steps))
+            terminal.note(f"step {record['step']} of {steps}: loss {record['loss']:.4f}, {record['seconds']:.0f} s")
+
+        model = run(wanted, report=report, stop=work.cancelled)
+    if model is None:
+        raise Cancelled(f"The training was stopped; run the same command again to go on with {output}.")
+    terminal.show(None, f"The model is in {model}")
+
+
+def _training() -> tuple[Any, Any]:
+    try:
+        from unibiomed.training.run import RunOptions, run
+    except ModuleNotFoundError as error:
+        raise InputError(f"Training needs {error.name}; install it with pip install 'unibiomed[training]'.") from error
+    return run, RunOptions
