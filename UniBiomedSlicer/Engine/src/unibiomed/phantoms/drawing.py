@@ -20,7 +20,7 @@ SUPERSAMPLING = 2
 
 
 def polygons(size: int, outlines: Sequence[Points], values: npt.ArrayLike = 1.0) -> Field:
-    """Opacity 0..1, (size, size), of filled outlines (each (n, 2)), with soft edges; ``values`` 0..1: of all or each."""
+    """Opacity 0..1, (size, size), of filled outlines (each (n, 2)), with soft edges; ``values`` 0..1 (one or each)."""
     canvas, draw = _canvas(size)
     fills = np.broadcast_to(np.asarray(values) * 255.0, (len(outlines),)).astype(int).tolist()
     for outline, fill in zip(outlines, fills, strict=True):

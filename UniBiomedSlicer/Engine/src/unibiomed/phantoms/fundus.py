@@ -23,7 +23,7 @@ from unibiomed.phantoms.wording import quadrant, size_word
 
 SPECS = make_specs("retinal", "fundus", ["optic disc", "optic cup"], ["hemorrhage", "exudate"])
 HEALTHY = "no hemorrhage or exudate is seen."
-LARGE = 0.14
+LARGE = 0.125
 LOOKS = {"hemorrhage": "dark red hemorrhage", "exudate": "bright yellow exudate"}
 
 
@@ -153,6 +153,9 @@ def _lesion(
             field = np.minimum(field, blob(rng, y, x, place, (part, part), 0.0, 0.08, 4))
         field = field + np.float32(0.07) * ragged
         colour, strength = np.array([0.98, 0.86, 0.48]) * rng.uniform(0.92, 1.03), rng.uniform(0.8, 0.95)
+    # the area that its radius promises, however the pieces fell, so that small and large stay apart
+    area = int(0.75 * np.pi * (radius * size / 2) ** 2)
+    field = field / np.partition(field, area, axis=None)[area]
     opacity = coverage(field, 8.0 / (radius * size)) * strength
     image = image.copy()
     image[patch] = tint(image[patch], colour * (1.0 + 0.07 * ragged[..., None]), opacity)
