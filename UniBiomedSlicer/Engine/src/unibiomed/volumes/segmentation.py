@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,23 +53,27 @@ class Segmentation:
 
     def first_overlap(self) -> tuple[Segment, Segment] | None:
         """The first two segments that share a voxel, or None."""
-        for index, one in enumerate(self.segments):
-            for other in self.segments[index + 1 :]:
-                if one.mask.overlaps(other.mask):
-                    return one, other
+        for index, earlier in enumerate(self._overlaps_before()):
+            if earlier:
+                return self.segments[earlier[0]], self.segments[index]
         return None
 
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """Segment indices in as few groups as a greedy pass gives, none overlapping within a group."""
-        groups: list[list[int]] = []
+        """Segment indices in groups without overlap; each segment joins the first group that has room for it."""
+        group_of: list[int] = []
+        for earlier in self._overlaps_before():
+            taken = {group_of[other] for other in earlier}
+            group_of.append(next(group for group in range(len(taken) + 1) if group not in taken))
+        groups = range(max(group_of, default=-1) + 1)
+        return tuple(tuple(index for index, own in enumerate(group_of) if own == group) for group in groups)
+
+    def _overlaps_before(self) -> Iterator[list[int]]:
+        """For each segment, the earlier ones that share a voxel with it; boxes are compared first, all at once."""
+        low = np.array([segment.mask.offset for segment in self.segments]).reshape(-1, 3)
+        high = low + np.array([segment.mask.array.shape for segment in self.segments]).reshape(-1, 3)
         for index, segment in enumerate(self.segments):
-            for group in groups:
-                if not any(segment.mask.overlaps(self.segments[other].mask) for other in group):
-                    group.append(index)
-                    break
-            else:
-                groups.append([index])
-        return tuple(tuple(group) for group in groups)
+            near = (low[:index] < high[index]).all(axis=1) & (high[:index] > low[index]).all(axis=1)
+            yield [int(n) for n in np.flatnonzero(near) if segment.mask.overlaps(self.segments[n].mask)]
 
     def volume_ml(self, segment: Segment) -> float:
         """Volume of ``segment`` in millilitres on this grid."""
