@@ -62,16 +62,19 @@ class Scanner:
         return (np.hypot(real, imaginary) * np.float32(self.gain)).clip(0, 1) ** np.float32(self.gamma)
 
 
-def sentences(masks: dict[str, Mask]) -> dict[str, str]:
-    """The sentence of the tumor, from what its mask and the brain's show."""
-    mask = masks.get("tumor")
-    if mask is None or not mask.any():
-        return {}
-    place, middle = centroid(mask), centroid(masks["brain"])
-    reach = max(0.2, float(np.count_nonzero(masks["brain"].any(axis=1))) / mask.shape[0])
-    region = third((place[0] - middle[0]) / reach, ("frontal", "parietal", "occipital"), -0.3, 0.3)
-    size = size_word(extent(mask), 0.13)
-    return {"tumor": f"a {size} tumor is seen in the {patient_side(place[1], middle[1])} {region} region."}
+def tumor_sentence(mask: Mask, brain: Mask, view: str = "axial") -> str:
+    """What is said of a tumor, from its mask and the brain's: its side and region as far as the view shows them."""
+    place, middle = centroid(mask), centroid(brain)
+    spread = (
+        np.count_nonzero(brain.any(axis=1)) / brain.shape[0],
+        np.count_nonzero(brain.any(axis=0)) / brain.shape[1],
+    )
+    along = 0 if view == "axial" else 1  # the direction from front to back
+    regions = ("frontal", "parietal", "occipital")
+    region = third((place[along] - middle[along]) / max(0.2, spread[along]), regions, -0.3, 0.3)
+    size, side = size_word(extent(mask), 0.13), patient_side(place[1], middle[1])
+    where = {"axial": f"{side} {region} region", "coronal": f"{side} hemisphere", "sagittal": f"{region} region"}
+    return f"a {size} tumor is seen in the {where[view]}."
 
 
 def _brain(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
@@ -82,8 +85,9 @@ def _brain(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         section = head.section(z)
         if not abnormal or np.count_nonzero(section.masks["tumor"]) > 130 * (size / 256) ** 2:
             break
+    said = {"tumor": tumor_sentence(section.masks["tumor"], section.masks["brain"])} if abnormal else {}
     image = Scanner(rng, size, sequence).image(rng, section)
-    return make_phantom(image, section.masks, SPECS[sequence], sentences(section.masks), HEALTHY)
+    return make_phantom(image, section.masks, SPECS[sequence], said, HEALTHY)
 
 
 GENERATORS = (Generator("mri-brain", "MRI", tuple(spec for word in SEQUENCES for spec in SPECS[word]), _brain),)

@@ -9,7 +9,19 @@ import zlib
 import numpy as np
 
 from unibiomed.errors import InputError
-from unibiomed.phantoms import ct, dermoscopy, endoscopy, fundus, mammography, mri, oct, pathology, ultrasound, xray
+from unibiomed.phantoms import (
+    ct,
+    dermoscopy,
+    endoscopy,
+    fundus,
+    mammography,
+    mri,
+    oct,
+    pathology,
+    template_heads,
+    ultrasound,
+    xray,
+)
 from unibiomed.phantoms.base import Generator, Phantom, TargetSpec
 
 # One entry for each modality: canonical phrase word -> its generators (each module exports a tuple GENERATORS).
@@ -27,7 +39,9 @@ MODALITY_GENERATORS: dict[str, tuple[Generator, ...]] = {
 }
 
 # Mixed in by training only: they need a training-time dependency, so `generate` never draws from them.
-EXTRA_GENERATORS: dict[str, tuple[Generator, ...]] = {}
+EXTRA_GENERATORS: dict[str, tuple[Generator, ...]] = {
+    "MRI": template_heads.GENERATORS,
+}
 
 
 def generate(modality: str, seed: int, size: int = 256, abnormal: bool | None = None) -> Phantom:

@@ -95,6 +95,21 @@ def smooth_noise(rng: np.random.Generator, size: int, scale: float) -> Field:
     return surface * np.float32(2.09)  # a cubic B-spline sum of white noise has deviation 0.479 (per axis 0.692)
 
 
+@functools.lru_cache(maxsize=16)
+def _linear_matrix(size: int, coarse: int) -> Field:
+    """(size, coarse) weights of linear interpolation between pixel centres."""
+    position = np.clip((np.arange(size) + 0.5) * coarse / size - 0.5, 0, coarse - 1)
+    weights = np.clip(1.0 - np.abs(position[:, None] - np.arange(coarse)[None, :]), 0.0, 1.0).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
+
+
+def spread(coarse: Field, size: int) -> Field:
+    """A (n, n) field read bilinearly at (size, size): for smooth fields that are dear to evaluate."""
+    weights = _linear_matrix(size, coarse.shape[0])
+    return weights @ coarse @ weights.T
+
+
 def fractal_noise(
     rng: np.random.Generator, size: int, scale: float, octaves: int = 4, persistence: float = 0.5
 ) -> Field:
