@@ -41,7 +41,7 @@ class Mix:
     segmentation_turns: int = 4
     absent_share: float = 0.3
     foreign_share: float = 0.35
-    default_template_share: float = 0.6
+    default_template_share: float = 0.75
     text_turns: int = 2
     region_share: float = 0.35
 

@@ -22,6 +22,9 @@ from unibiomed.training.losses import (
 )
 
 
+LENGTH_GROUPS = 3
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """Weights of the sum; the first three are the paper's."""
@@ -41,9 +44,9 @@ def batch_loss(
     """The weighted loss of a batch (scalar, with gradient) and its parts (scalars, detached)."""
     parts: dict[str, torch.Tensor] = {}
     rows = model.encode_tiles(batch.tile_pixels)
-    hidden, parts["language"] = _read(model, batch, rows)
+    states, parts["language"] = _read(model, batch, rows)
     features = grounding.image_features(model.grounding_encoder, batch.sam_pixels)
-    embedding = model.seg_embedding(hidden[batch.seg_sequence, batch.seg_position])
+    embedding = model.seg_embedding(states)
     output = grounding.decode_masks(model.grounding_encoder, features, embedding, batch.seg_picture)
     cross_entropy, dice = mask_losses(output.low_res, batch.truth)
     present = batch.present
@@ -61,13 +64,32 @@ def batch_loss(
 
 
 def _read(model: UniBiomedModel, batch: Batch, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Final hidden states (s, L, hidden) of every sequence, and the language loss of the answers."""
-    embeds = model.embed_prompt(batch.input_ids, rows[batch.sequence_picture].flatten(0, 1))
-    hidden = model.language_model.model(inputs_embeds=embeds, attention_mask=batch.attention_mask).last_hidden_state
-    wanted = batch.labels[:, 1:]
-    taught = wanted != IGNORED
-    logits = model.language_model.lm_head(hidden[:, :-1][taught])
-    return hidden, language_loss(logits, wanted[taught])
+    """Final hidden states (n, hidden) at the [SEG] tokens, and the language loss of the answers.
+
+    Short sequences are read apart from long ones: one batch padded to the longest would spend a third of its time on
+    padding.
+    """
+    lengths = batch.attention_mask.sum(1)
+    order = lengths.argsort()
+    states = rows.new_zeros(len(batch.seg_position), rows.shape[-1])
+    losses, taught_tokens = rows.new_zeros(()), 0
+    for chunk in order.tensor_split(LENGTH_GROUPS):
+        longest = int(lengths[chunk].max())
+        input_ids, labels = batch.input_ids[chunk, :longest], batch.labels[chunk, 1:longest]
+        embeds = model.embed_prompt(input_ids, rows[batch.sequence_picture[chunk]].flatten(0, 1))
+        hidden = model.language_model.model(
+            inputs_embeds=embeds, attention_mask=batch.attention_mask[chunk, :longest], use_cache=False
+        ).last_hidden_state
+        taught = labels != IGNORED
+        logits = model.language_model.lm_head(hidden[:, :-1][taught])
+        losses = losses + language_loss(logits, labels[taught]) * logits.shape[0]
+        taught_tokens += logits.shape[0]
+        row_of = torch.full_like(lengths, -1)
+        row_of[chunk] = torch.arange(len(chunk), device=chunk.device)
+        mine = row_of[batch.seg_sequence] >= 0
+        found = hidden[row_of[batch.seg_sequence[mine]], batch.seg_position[mine]]
+        states = states.index_put((mine.nonzero()[:, 0],), found)
+    return states, losses / taught_tokens
 
 
 def _mean(values: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from unibiomed.model.modeling import UniBiomedModel
 from unibiomed.training.batching import Collator
 from unibiomed.training.conversations import Mix
 from unibiomed.training.dense import DenseHeads
+from unibiomed.training.initialisation import initialise
 from unibiomed.training.lora import LoraOptions, add_adapters, merge_adapters
 from unibiomed.training.loop import LoopOptions, train
 from unibiomed.training.mini import mini_config, mini_options, mini_tokenizer
@@ -68,6 +69,7 @@ def run(
     if options.start is None:
         tokenizer = mini_tokenizer()
         model = UniBiomedModel(mini_config(len(tokenizer)))
+        initialise(model)
         model.image_context_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
         loop = mini_options(options.steps)
     else:
@@ -81,7 +83,7 @@ def run(
     config = model.config
     if options.start is None:
         heads = DenseHeads(config.sam2.d_model, config.language.hidden_size, phrases)
-    collator = Collator(config, tokenizer, config.low_res_size * 2, config.low_res_size, phrases)
+    collator = Collator(config, tokenizer, config.low_res_size, config.low_res_size, phrases)
     done = train(
         model, examples, collator, loop, options.out, heads=heads, report=report, stop=stop
     )
