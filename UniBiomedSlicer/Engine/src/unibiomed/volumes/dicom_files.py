@@ -119,6 +119,8 @@ def scan_folder(folder: Path) -> dict[str, list[FileHeader]]:
     Copies of the same instance are counted once. Raises InputError for an empty folder, one without DICOM images and
     for a DICOM file that cannot be read.
     """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.")
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     if not paths:
         raise InputError(f"The folder {folder} is empty.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NRRD and MetaImage (MHA, MHD) through SimpleITK; large uncompressed ones as memory maps or slice by slice."""
+"""NRRD and MetaImage (MHA, MHD) through SimpleITK; large uncompressed ones as memory maps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813 (its usual name)
 from unibiomed.errors import InputError
 from unibiomed.volumes.frames import choose_frame
 from unibiomed.volumes.geometry import LPS_TO_RAS
-from unibiomed.volumes.lazy import LazySlices, wants_lazy
+from unibiomed.volumes.lazy import wants_lazy
 from unibiomed.volumes.volume import Source, Volume
 
 
@@ -24,6 +24,7 @@ def read_itk(path: Path, kind: str, *, modality: str | None, frame: int | None, 
     sequences and diffusion images.
     """
     reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO" if kind == "nrrd" else "MetaImageIO")
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -41,7 +42,7 @@ def read_itk(path: Path, kind: str, *, modality: str | None, frame: int | None, 
         shape = (*sizes[:3], 1)[:3][::-1]
         array = None
         if not colour and n_frames == 1 and len(sizes) == 3 and wants_lazy(lazy, shape, dtype):
-            array = _memory_map(path, shape, dtype) if kind == "nrrd" else _streamed(reader, path, shape, dtype)
+            array = _mapped_nrrd(path, shape, dtype) if kind == "nrrd" else _mapped_mha(path, shape, dtype)
         if array is None:
             whole = sitk.GetArrayFromImage(reader.Execute())
             array = _frame(whole, shape, colour, chosen, four_d=len(sizes) == 4, vector=components > 1)
@@ -85,34 +86,39 @@ def _frame(
     return whole.reshape(shape)
 
 
-def _memory_map(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+def _mapped_nrrd(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     """Map the voxels of an attached, raw NRRD; None for any other."""
     with path.open("rb") as file:
         header: dict[str, Any] = nrrd.read_header(file)
         offset = file.tell()
-    if header.get("encoding") != "raw" or "data file" in header or "datafile" in header:
+    detached = {"data file", "datafile", "byte skip", "line skip"} & set(header)
+    if header.get("encoding") != "raw" or detached:
         return None
-    if header.get("byte skip", 0) or header.get("line skip", 0):
+    return _mapped(path, offset, dtype.newbyteorder(">" if header.get("endian") == "big" else "<"), shape)
+
+
+def _mapped_mha(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """Map the voxels of an uncompressed MetaImage with one data file; None for any other."""
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        for line in iter(lambda: file.readline(4096), b""):
+            key, _, value = line.decode("latin-1").partition("=")
+            fields[key.strip()] = value.strip()
+            if "ElementDataFile" in fields:
+                break
+        offset = file.tell()
+    if fields.get("CompressedData", "False").lower() == "true" or "HeaderSize" in fields:
         return None
-    dtype = dtype.newbyteorder(">" if header.get("endian") == "big" else "<")
+    name = fields.get("ElementDataFile", "")
+    if name.upper() != "LOCAL":
+        path, offset = path.parent / name, 0
+        if name.upper().startswith("LIST") or not path.is_file():
+            return None
+    big = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False")).lower() == "true"
+    return _mapped(path, offset, dtype.newbyteorder(">" if big else "<"), shape)
+
+
+def _mapped(path: Path, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     if path.stat().st_size - offset < int(np.prod(shape, dtype=np.int64)) * dtype.itemsize:
         raise InputError(f"{path.name} is cut short: it holds fewer voxels than its header says.")
     return np.memmap(path, dtype, "r", offset, shape)
-
-
-def _streamed(reader: sitk.ImageFileReader, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> LazySlices | None:
-    """Let ITK read each slice of an uncompressed MetaImage; None where it would read the whole file each time."""
-    with path.open("rb") as file:
-        header = file.read(4096)
-    if b"True" in header.partition(b"CompressedData")[2].partition(b"\n")[0]:
-        return None
-
-    def read(k: int) -> np.ndarray:
-        reader.SetExtractSize((shape[2], shape[1], 0))
-        reader.SetExtractIndex((0, 0, k))
-        try:
-            return sitk.GetArrayFromImage(reader.Execute())
-        except RuntimeError as error:
-            raise InputError(f"Slice {k} of {path.name} cannot be read; the file is damaged or cut short.") from error
-
-    return LazySlices(read, shape, dtype)

@@ -31,10 +31,10 @@ def read_nifti(path: Path, *, modality: str | None, frame: int | None, lazy: boo
     Scaled values come as float32. Without either form the image is not ``spatial``: shown as stored, as Slicer does.
     """
     try:
-        image = nibabel.load(path)
-        if not isinstance(image, nibabel.Nifti1Pair):
-            raise InputError(f"{path.name} is not a NIfTI file.")
+        image = _opened(path)
         shape = tuple(int(size) for size in image.shape)
+        if shape[3:] == (1, 3) and image.get_data_dtype() == np.uint8:
+            shape = shape[:3]  # RGB as ITK writes it, a vector a voxel
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
         if not 2 <= len(shape) <= 4:
@@ -54,6 +54,20 @@ def read_nifti(path: Path, *, modality: str | None, frame: int | None, lazy: boo
     return Volume(array, affine, modality, source, spatial)
 
 
+def _opened(path: Path) -> nibabel.Nifti1Pair:
+    """Open by name where the name says NIfTI (a pair .hdr/.img too), else by the mark in the header."""
+    if path.name.lower().endswith((".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")):
+        image = nibabel.load(path)
+        if not isinstance(image, nibabel.Nifti1Pair):
+            raise InputError(f"{path.name} is not a NIfTI file.")
+        return image
+    holder = nibabel.FileHolder(str(path))
+    with holder.get_prepare_fileobj("rb") as file:
+        is_second = file.read(8)[4:7] == b"n+2"
+    kind = nibabel.Nifti2Image if is_second else nibabel.Nifti1Image
+    return kind.from_file_map({"header": holder, "image": holder})
+
+
 def _voxels(
     path: Path, proxy: ArrayProxy, shape: tuple[int, ...], frame: int, lazy: bool | None
 ) -> np.ndarray | LazySlices:
@@ -64,13 +78,18 @@ def _voxels(
     sizes = (*shape[:3], 1)[:3]
     # Axes beyond the third: the frame, then those of size 1 that were left out of ``shape``.
     rest = (frame,) + (0,) * (len(proxy.shape) - 4) if len(proxy.shape) > 3 else ()
-    colour = proxy.dtype.names is not None
+    vector = proxy.shape[3:] == (1, 3) and proxy.dtype == np.uint8
+    if vector:
+        rest = (0, slice(None))
+    colour = vector or proxy.dtype.names is not None
     scaled = not colour and (proxy.slope, proxy.inter) != (1, 0)
     dtype = np.dtype(np.float32) if scaled else np.dtype(np.uint8) if colour else proxy.dtype.newbyteorder("=")
     target = sizes[::-1] + ((3,) if colour else ())
 
     def read(key: tuple) -> np.ndarray:
         part = np.asarray(proxy[key])
+        if vector:
+            return np.stack([part[..., channel].T for channel in range(3)], axis=-1)
         if colour:
             return np.stack([part[channel].T for channel in "RGB"], axis=-1)
         return part.T.astype(dtype, copy=False)

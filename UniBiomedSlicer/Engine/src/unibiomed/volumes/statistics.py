@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 _MAX_SLICES = 64
-_MAX_VOXELS_A_SLICE = 65_536
+_MAX_VOXELS_A_SLICE = 32_768
 _GRID = np.linspace(0.0, 100.0, 1001)
 
 
@@ -42,4 +42,4 @@ def intensity_stats(array: Any) -> IntensityStats:
         sample = np.concatenate([np.asarray(array[int(k)])[::step, ::step].ravel() for k in indices])
     inside = sample[sample != 0]
     counted = inside if inside.size >= max(16, sample.size // 1000) else sample
-    return IntensityStats(float(sample.min()), float(sample.max()), np.percentile(counted, _GRID))
+    return IntensityStats(float(sample.min()), float(sample.max()), np.percentile(counted.astype(np.float32), _GRID))
