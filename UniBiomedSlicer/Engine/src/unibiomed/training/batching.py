@@ -11,9 +11,11 @@ import torch
 
 from unibiomed.model.configuration import UniBiomedConfig
 from unibiomed.model.preprocessing import sam_pixels, tiles
+from unibiomed.training.conversations import SEGMENT_ANSWER, segment_question
 from unibiomed.training.encoding import IGNORED, EncodedConversation, encode_conversation
 from unibiomed.training.losses import resize_truth
-from unibiomed.training.turns import Conversation, Example
+from unibiomed.training.turns import Conversation, Example, Turn
+from unibiomed.training.video_data import VideoExample
 
 
 @dataclass(eq=False)
@@ -27,7 +29,9 @@ class Batch:
         sequence_picture: (s,) which row of ``tile_pixels`` a sequence is about.
         seg_sequence, seg_position: (n,) where the [SEG] tokens stand.
         seg_picture: (n,) which row of ``sam_pixels`` their masks belong to.
-        truth: (n, side, side) area fractions; present: (n,) bool.
+        seg_phrase: (n,) index of the phrase they stand for, -1 where it has none.
+        truth: (n, side, side) area fractions.
+        direct_picture, direct_phrase: (m,) masks that are taught without a question.
         dense_truth: (b, phrases, h, w); dense_known: (b, phrases) bool.
     """
 
@@ -40,8 +44,10 @@ class Batch:
     seg_sequence: torch.Tensor
     seg_position: torch.Tensor
     seg_picture: torch.Tensor
+    seg_phrase: torch.Tensor
     truth: torch.Tensor
-    present: torch.Tensor
+    direct_picture: torch.Tensor
+    direct_phrase: torch.Tensor
     dense_truth: torch.Tensor
     dense_known: torch.Tensor
 
@@ -50,51 +56,104 @@ class Batch:
         return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
 
 
+@dataclass(eq=False)
+class VideoBatch:
+    """Stacks of one step, one list entry a stack.
+
+    Attributes:
+        sam_pixels: (t, 3, S, S) each; tile_pixels: (k, 3, T, T), the prompted frames.
+        input_ids, labels: (L,) each; seg_position: where the one [SEG] is fed in.
+        truth: (t, side, side) area fractions.
+    """
+
+    sam_pixels: list[torch.Tensor]
+    tile_pixels: list[torch.Tensor]
+    input_ids: list[torch.Tensor]
+    labels: list[torch.Tensor]
+    seg_position: list[int]
+    truth: list[torch.Tensor]
+
+    def to(self, device: torch.device) -> VideoBatch:
+        """The same stacks on another device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return VideoBatch(
+            **{name: [x.to(device) if isinstance(x, torch.Tensor) else x for x in row] for name, row in moved.items()}
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Collator:
     """Makes batches for one model configuration and tokenizer.
 
     Attributes:
-        mask_side: the grid on which masks are compared, in pixels.
-        dense_side: the grid of the auxiliary head, in pixels.
-        phrases: what the auxiliary head speaks of.
+        side: the grid on which masks are compared, in pixels.
+        phrases: what the training aids speak of.
     """
 
     config: UniBiomedConfig
     tokenizer: object
-    mask_side: int
-    dense_side: int
+    side: int
     phrases: tuple[str, ...]
 
-    def __call__(self, examples: Sequence[Example]) -> Batch:
+    @property
+    def _index(self) -> dict[str, int]:
+        return {phrase: column for column, phrase in enumerate(self.phrases)}
+
+    def __call__(self, examples: Sequence[Example] | Sequence[VideoExample]) -> Batch | VideoBatch:
+        """A batch of pictures, or of stacks if the examples are stacks."""
+        return self._stacks(examples) if isinstance(examples[0], VideoExample) else self._pictures(examples)
+
+    def _stacks(self, examples: Sequence[VideoExample]) -> VideoBatch:
+        batch = VideoBatch([], [], [], [], [], [])
+        for example in examples:
+            turn = Turn(segment_question(example.phrase), SEGMENT_ANSWER, (example.masks[0],))
+            conversation = Conversation(example.frames[0], (turn,))
+            encoded = encode_conversation(conversation, self.tokenizer, self.config.tokens_per_tile, example.n_prompted)
+            batch.sam_pixels.append(
+                torch.stack([sam_pixels(f, size=self.config.sam_image_size) for f in example.frames])
+            )
+            batch.tile_pixels.append(torch.cat([self._one_tile(f) for f in example.frames[: example.n_prompted]]))
+            batch.input_ids.append(torch.from_numpy(encoded.input_ids))
+            batch.labels.append(torch.from_numpy(encoded.labels))
+            batch.seg_position.append(int(encoded.seg_positions[0]))
+            batch.truth.append(_stack_truth(list(example.masks), self.side))
+        return batch
+
+    def _pictures(self, examples: Sequence[Example]) -> Batch:
         """Encode and pad; every picture is one tile (the published region and volume sets are trained so)."""
         pictures = [example.image for example in examples]
         sequences: list[EncodedConversation] = []
         sequence_picture: list[int] = []
-        seg_rows: list[tuple[int, int, int, np.ndarray]] = []
+        seg_rows: list[tuple[int, int, int, int]] = []
+        masks: list[np.ndarray] = []
         for row, example in enumerate(examples):
             for conversation in example.conversations:
                 encoded = self._encode(conversation)
-                for position, mask in zip(encoded.seg_positions, encoded.masks, strict=True):
-                    seg_rows.append((len(sequences), int(position), row, mask))
+                masks += encoded.masks
+                for position, phrase in zip(encoded.seg_positions, encoded.phrases, strict=True):
+                    seg_rows.append((len(sequences), int(position), row, self._index.get(phrase, -1)))
                 sequences.append(encoded)
                 sequence_picture.append(row)
             for conversation in example.drawn:
                 pictures.append(conversation.image)
                 sequences.append(self._encode(conversation))
                 sequence_picture.append(len(pictures) - 1)
-        truth = _stack_truth([mask for *_, mask in seg_rows], self.mask_side)
+        segs = torch.tensor(seg_rows, dtype=torch.long).reshape(-1, 4)
+        direct = [(row, self._index[phrase]) for row, example in enumerate(examples) for phrase in example.direct]
+        directs = torch.tensor(direct, dtype=torch.long).reshape(-1, 2)
         dense_truth, dense_known = self._dense(examples)
         return Batch(
             sam_pixels=torch.stack([sam_pixels(e.image, size=self.config.sam_image_size) for e in examples]),
             tile_pixels=torch.cat([self._one_tile(picture) for picture in pictures]),
             **_pad(sequences, self.tokenizer.pad_token_id),
             sequence_picture=torch.tensor(sequence_picture),
-            seg_sequence=torch.tensor([row[0] for row in seg_rows], dtype=torch.long),
-            seg_position=torch.tensor([row[1] for row in seg_rows], dtype=torch.long),
-            seg_picture=torch.tensor([row[2] for row in seg_rows], dtype=torch.long),
-            truth=truth,
-            present=truth.amax((-2, -1)) > 0,
+            seg_sequence=segs[:, 0],
+            seg_position=segs[:, 1],
+            seg_picture=segs[:, 2],
+            seg_phrase=segs[:, 3],
+            truth=_stack_truth(masks, self.side),
+            direct_picture=directs[:, 0],
+            direct_phrase=directs[:, 1],
             dense_truth=dense_truth,
             dense_known=dense_known,
         )
@@ -106,7 +165,7 @@ class Collator:
         return tiles(picture, tile_size=self.config.tile_size, split=False)
 
     def _dense(self, examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-        side = self.dense_side
+        side = self.side
         truth = torch.zeros(len(examples), len(self.phrases), side, side)
         known = torch.zeros(len(examples), len(self.phrases), dtype=torch.bool)
         for row, example in enumerate(examples):

@@ -36,14 +36,16 @@ class Mix:
         default_template_share: how often the template that inference uses is taken instead of any of the trained ones.
         text_turns: grounded text questions packed into the second conversation.
         region_share: probability of a region question (a second look by the vision tower, at a drawn box).
+        direct_prompts: masks that are taught without a question.
     """
 
     segmentation_turns: int = 4
     absent_share: float = 0.3
     foreign_share: float = 0.35
     default_template_share: float = 0.75
-    text_turns: int = 2
-    region_share: float = 0.35
+    text_turns: int = 1
+    region_share: float = 0.3
+    direct_prompts: int = 4
 
 
 def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator, mix: Mix) -> Example:
@@ -59,8 +61,23 @@ def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.ra
         conversations=(segmentation, text),
         drawn=drawn,
         dense={phantom.specs[name].phrase: mask for name, mask in phantom.masks.items()},
+        direct=_direct(phantom, rng, mix),
         known=frozenset(spec.phrase for spec in phantom.specs.values()),
     )
+
+
+def _direct(phantom: Phantom, rng: np.random.Generator, mix: Mix) -> tuple[str, ...]:
+    """Some present targets, abnormalities first, and one that is absent."""
+    present, absent = list(phantom.masks), list(phantom.absent)
+    rng.shuffle(present)
+    rng.shuffle(absent)
+    present.sort(key=lambda name: phantom.specs[name].kind != "abnormality")
+    return _phrases(phantom, (*present[: mix.direct_prompts - 1], *absent[:1]))
+
+
+def segment_question(phrase: str) -> str:
+    """The segmentation prompt that inference sends, without the image placeholder."""
+    return templates.SEGMENT[1].format(phrase=phrase)
 
 
 def _segmentation_turns(
@@ -82,7 +99,7 @@ def _segmentation_turns(
         else:
             phrase, mask = _foreign_phrase(phantom, catalogue, rng), blank
         question = _choose(templates.SEGMENT, templates.SEGMENT[1], rng, mix).format(phrase=phrase)
-        turns.append(Turn(question, SEGMENT_ANSWER, (mask,)))
+        turns.append(Turn(question, SEGMENT_ANSWER, (mask,), (phrase,)))
     order = rng.permutation(len(turns))
     return tuple(turns[i] for i in order)
 
@@ -106,13 +123,14 @@ def _recognition_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Genera
     question = _choose(templates.RECOGNISE, templates.RECOGNISE[0], rng, mix)
     name = phantom.abnormalities[0] if phantom.abnormalities else NO_FINDINGS
     phrase = make_phrase(name, phantom.site, phantom.modality)
-    return Turn(question, f"It is [SEG]. {phrase}.", (phantom.masks.get(name, blank),))
+    masks = (phantom.masks.get(name, blank),)
+    return Turn(question, f"It is [SEG]. {phrase}.", masks, _phrases(phantom, phantom.abnormalities[:1]))
 
 
 def _report_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
     question = _choose(templates.REPORT, templates.REPORT[2], rng, mix)
     masks = tuple(phantom.masks[name] for name in phantom.abnormalities) or (blank,)
-    return Turn(question, phantom.report(), masks)
+    return Turn(question, phantom.report(), masks, _phrases(phantom, phantom.abnormalities))
 
 
 def _question_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
@@ -121,7 +139,11 @@ def _question_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator
     if not found:
         return Turn(question, f"<p> {NO_FINDINGS}. </p> [SEG]", (blank,))
     answer = " ".join(f"<p> {name}. </p> [SEG]" for name in found)
-    return Turn(question, answer, tuple(phantom.masks[name] for name in found))
+    return Turn(question, answer, tuple(phantom.masks[name] for name in found), _phrases(phantom, found))
+
+
+def _phrases(phantom: Phantom, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(phantom.specs[name].phrase for name in names)
 
 
 def _ask_about(phantom: Phantom, rng: np.random.Generator) -> tuple[str, tuple[str, ...]]:
@@ -141,7 +163,7 @@ def _ask_about(phantom: Phantom, rng: np.random.Generator) -> tuple[str, tuple[s
 
 
 def _description_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> Turn:
-    return Turn(templates.DESCRIBE, phantom.caption(), (), image_newline=True)
+    return Turn(templates.DESCRIBE, phantom.caption(), image_newline=True)
 
 
 def _region_conversation(phantom: Phantom, rng: np.random.Generator, mix: Mix) -> Conversation:
@@ -149,7 +171,7 @@ def _region_conversation(phantom: Phantom, rng: np.random.Generator, mix: Mix) -
     name = names[int(rng.integers(len(names)))]
     picture = draw_region_box(phantom.image, phantom.masks[name])
     question = _choose(templates.REGION, templates.REGION[0], rng, mix)
-    return Conversation(picture, (Turn(question, phantom.specs[name].phrase, (), image_newline=True),))
+    return Conversation(picture, (Turn(question, phantom.specs[name].phrase, image_newline=True),))
 
 
 def _choose(questions: tuple[str, ...], default: str, rng: np.random.Generator, mix: Mix) -> str:

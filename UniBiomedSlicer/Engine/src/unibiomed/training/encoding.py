@@ -20,17 +20,20 @@ class EncodedConversation:
         input_ids: int64 ``(L,)``.
         labels: int64 ``(L,)``; the ids of answers, ``IGNORED`` elsewhere.
         seg_positions: int64 ``(n_seg,)``; where the answers' [SEG] tokens are fed in.
-        masks: the mask of each of them, in order.
+        masks: the mask of each of them, in order; phrases: the target phrase of each, or empty.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     seg_positions: np.ndarray
     masks: tuple[np.ndarray, ...]
+    phrases: tuple[str, ...]
 
 
-def encode_conversation(conversation: Conversation, tokenizer, image_tokens: int) -> EncodedConversation:
-    """Spell a conversation about one picture of ``image_tokens`` tokens.
+def encode_conversation(
+    conversation: Conversation, tokenizer, image_tokens: int, n_frames: int = 1
+) -> EncodedConversation:
+    """Spell a conversation about one picture of ``image_tokens`` tokens, or about ``n_frames`` of them.
 
     The first turn carries the picture; later turns follow after ``<|end|>`` and one newline, as a follow-up does.
 
@@ -38,10 +41,11 @@ def encode_conversation(conversation: Conversation, tokenizer, image_tokens: int
         ValueError: if an answer has another number of [SEG] than its turn has masks.
     """
     seg_id = tokenizer.convert_tokens_to_ids("[SEG]")
-    image = "<img>" + "<IMG_CONTEXT>" * image_tokens + "</img>"
+    image = "\n".join(["<img>" + "<IMG_CONTEXT>" * image_tokens + "</img>"] * n_frames)
     ids: list[int] = []
     labels: list[int] = []
     masks: list[np.ndarray] = []
+    phrases: list[str] = []
     for number, turn in enumerate(conversation.turns):
         lead = (image + ("\n" if turn.image_newline else "")) if number == 0 else ""
         opening = "" if number == 0 else "\n"
@@ -52,7 +56,8 @@ def encode_conversation(conversation: Conversation, tokenizer, image_tokens: int
         ids += prompt + answer
         labels += [IGNORED] * len(prompt) + answer
         masks += turn.masks
+        phrases += turn.phrases or ("",) * len(turn.masks)
     input_ids = np.asarray(ids, dtype=np.int64)
     label_ids = np.asarray(labels, dtype=np.int64)
     seg_positions = np.flatnonzero((input_ids == seg_id) & (label_ids == seg_id))
-    return EncodedConversation(input_ids, label_ids, seg_positions, tuple(masks))
+    return EncodedConversation(input_ids, label_ids, seg_positions, tuple(masks), tuple(phrases))

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from unibiomed.model.modeling import UniBiomedModel
-from unibiomed.training.batching import Batch, Collator
-from unibiomed.training.dense import DenseHeads
-from unibiomed.training.objective import LossWeights, batch_loss
+from unibiomed.training.aids import TrainingAids
+from unibiomed.training.batching import Batch, Collator, VideoBatch
+from unibiomed.training.objective import LossWeights, batch_loss, video_loss
 from unibiomed.training.schedule import Schedule
 from unibiomed.training.state import load_state, save_state
 
@@ -32,6 +32,8 @@ class LoopOptions:
         learning_rate, weight_decay, clip_norm: AdamW's; decay applies to matrices only.
         seed: of the weights and of dropout; the examples have numbers of their own.
         workers: processes that draw examples; 0 draws them in the training process.
+        video_every: every so many steps one is of stacks (SAM 2's memory is taught there); 0 never.
+        videos_a_step: stacks in such a step.
         save_every, log_every: in steps.
     """
 
@@ -44,6 +46,8 @@ class LoopOptions:
     clip_norm: float = 1.0
     seed: int = 0
     workers: int = 1
+    video_every: int = 0
+    videos_a_step: int = 2
     save_every: int = 200
     log_every: int = 10
     weights: LossWeights = field(default_factory=LossWeights)
@@ -59,14 +63,15 @@ def train(
     options: LoopOptions,
     folder: Path,
     *,
-    heads: DenseHeads | None = None,
+    aids: TrainingAids | None = None,
     report: Report = lambda record: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Train ``model`` in place, from the last checkpoint in ``folder`` if there is one.
 
-    Example ``i`` of ``examples`` belongs to step ``i // batch_size``, so that a resumed run goes on with the examples
-    that an uninterrupted one would have seen. ``folder`` receives ``checkpoint/`` and ``log.jsonl``.
+    ``examples`` is asked for ``("picture", n)`` and ``("stack", n)``; which n belong to a step is fixed, so that a
+    resumed run goes on with the examples that an uninterrupted one would have seen. ``folder`` receives
+    ``checkpoint/`` and ``log.jsonl``.
 
     Returns:
         the number of steps done; fewer than ``options.steps`` if ``stop`` said so (a checkpoint is written then too).
@@ -74,7 +79,9 @@ def train(
     # SAM 2's memory has no part in still pictures, so several processes must not wait for its gradients.
     accelerator = Accelerator(kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
     torch.manual_seed(options.seed)
-    modules = {"model": model} if heads is None else {"model": model, "heads": heads}
+    modules: dict[str, torch.nn.Module] = {"model": model}
+    if aids is not None:
+        modules["aids"] = aids
     optimizer = torch.optim.AdamW(
         _parameter_groups(modules, options.weight_decay), lr=options.learning_rate, betas=(0.9, 0.95)
     )
@@ -85,12 +92,12 @@ def train(
         done, spent = int(progress["step"]), float(progress["seconds"])
     schedule = Schedule(options.steps, options.warmup_steps, options.decay_steps)
     loader = accelerator.prepare(_loader(examples, collator, options, done))
-    step_module = accelerator.prepare(_Step(model, heads, options.weights))
+    step_module = accelerator.prepare(_Step(model, aids, options.weights))
     optimizer = accelerator.prepare(optimizer)
     step_module.train()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    averages: dict[str, float] = {}
+    averages: dict[str, list[float]] = {}
     for batch in loader:
         if done >= options.steps or stop():
             break
@@ -103,10 +110,10 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         done += 1
         for name, value in {"loss": loss.detach(), "grad_norm": norm, **parts}.items():
-            averages[name] = averages.get(name, 0.0) + float(value) / options.log_every
+            averages.setdefault(name, []).append(float(value))
         if done % options.log_every == 0 and accelerator.is_main_process:
             record = {"step": done, "seconds": round(spent + time.monotonic() - started, 1)}
-            record |= {name: round(value, 5) for name, value in averages.items()}
+            record |= {name: round(sum(values) / len(values), 5) for name, values in averages.items()}
             averages = {}
             with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(record) + "\n")
@@ -121,13 +128,15 @@ def train(
 class _Step(torch.nn.Module):
     """One module for accelerate to wrap, whose forward is the whole loss."""
 
-    def __init__(self, model: UniBiomedModel, heads: DenseHeads | None, weights: LossWeights) -> None:
+    def __init__(self, model: UniBiomedModel, aids: TrainingAids | None, weights: LossWeights) -> None:
         super().__init__()
-        self.model, self.heads, self.weights = model, heads, weights
+        self.model, self.aids, self.weights = model, aids, weights
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        device = next(self.parameters()).device
-        return batch_loss(self.model, batch.to(device), self.weights, self.heads)
+    def forward(self, batch: Batch | VideoBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        batch = batch.to(next(self.parameters()).device)
+        if isinstance(batch, VideoBatch):
+            return video_loss(self.model, batch, self.weights)
+        return batch_loss(self.model, batch, self.weights, self.aids)
 
 
 def _parameter_groups(modules: dict[str, torch.nn.Module], weight_decay: float) -> list[dict[str, Any]]:
@@ -138,16 +147,21 @@ def _parameter_groups(modules: dict[str, torch.nn.Module], weight_decay: float) 
 
 
 def _loader(examples: Dataset, collator: Collator, options: LoopOptions, done: int) -> DataLoader:
-    rest = Subset(examples, range(done * options.batch_size, options.steps * options.batch_size))
     return DataLoader(
-        rest,
-        batch_size=options.batch_size,
-        shuffle=False,
+        examples,
+        batch_sampler=[_step_keys(step, options) for step in range(done, options.steps)],
         num_workers=options.workers,
         collate_fn=collator,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if options.workers else None,
     )
+
+
+def _step_keys(step: int, options: LoopOptions) -> list[tuple[str, int]]:
+    """What a step is made of: numbered pictures, or numbered stacks."""
+    if options.video_every and step % options.video_every == options.video_every - 1:
+        return [("stack", step * options.videos_a_step + row) for row in range(options.videos_a_step)]
+    return [("picture", step * options.batch_size + row) for row in range(options.batch_size)]
 
 
 def _one_thread(worker: int) -> None:

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
 from unibiomed.model.configuration import UniBiomedConfig
+from unibiomed.phantoms import TargetSpec
 from unibiomed.training.loop import LoopOptions
 from unibiomed.training.phantom_data import sample_texts
 from unibiomed.training.vocabulary import build_tokenizer
@@ -46,6 +51,17 @@ def mini_config(vocabulary: int) -> UniBiomedConfig:
             "iou_hidden": 128,
         },
     )
+
+
+def mini_description(targets: Iterable[TargetSpec]) -> dict[str, Any]:
+    """The content of Mini's ``unibiomed.json``; the presence thresholds are added by ``unibiomed evaluate --fit``."""
+    return {
+        "name": "UniBiomed-Mini",
+        "version": "1",
+        "licence": "Apache-2.0",
+        "notice": "Trained on synthetic phantoms and template brains; not for real patients, not for clinical use.",
+        "targets": [asdict(target) for target in targets],
+    }
 
 
 def mini_options(steps: int) -> LoopOptions:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from unibiomed.model import grounding
 from unibiomed.model.modeling import UniBiomedModel
-from unibiomed.training.batching import Batch
-from unibiomed.training.dense import DenseHeads, dense_loss
+from unibiomed.model.tracking import track
+from unibiomed.training.aids import TrainingAids, dense_loss
+from unibiomed.training.batching import Batch, VideoBatch
 from unibiomed.training.encoding import IGNORED
 from unibiomed.training.losses import (
     PAPER_DICE_WEIGHT,
@@ -20,7 +20,6 @@ from unibiomed.training.losses import (
     mask_losses,
     presence_loss,
 )
-
 
 LENGTH_GROUPS = 3
 
@@ -34,33 +33,81 @@ class LossWeights:
     dice: float = PAPER_DICE_WEIGHT
     presence: float = 0.25
     iou: float = 0.5
+    prompt: float = 1.0
     dense: float = 0.5
     dense_vision: float = 0.5
 
 
 def batch_loss(
-    model: UniBiomedModel, batch: Batch, weights: LossWeights, heads: DenseHeads | None = None
+    model: UniBiomedModel, batch: Batch, weights: LossWeights, aids: TrainingAids | None = None
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The weighted loss of a batch (scalar, with gradient) and its parts (scalars, detached)."""
     parts: dict[str, torch.Tensor] = {}
     rows = model.encode_tiles(batch.tile_pixels)
     states, parts["language"] = _read(model, batch, rows)
-    features = grounding.image_features(model.grounding_encoder, batch.sam_pixels)
-    embedding = model.seg_embedding(states)
-    output = grounding.decode_masks(model.grounding_encoder, features, embedding, batch.seg_picture)
-    cross_entropy, dice = mask_losses(output.low_res, batch.truth)
-    present = batch.present
-    parts["mask_cross_entropy"] = cross_entropy.mean()
-    parts["dice"] = _mean(dice[present])
-    parts["iou"] = _mean(iou_loss(output.low_res, output.iou, batch.truth)[present])
-    parts["presence"] = presence_loss(output.object_score, present).mean()
-    if heads is not None:
-        logits = heads.sam(features.high_res_0, features.high_res_1, features.embedding)
+    features = model.image_features(batch.sam_pixels)
+    embedding, pictures, truth = model.seg_embedding(states), batch.seg_picture, batch.truth
+    if aids is not None:
+        named = batch.seg_phrase >= 0
+        wanted = aids.prompts(batch.seg_phrase[named])
+        parts["prompt"] = (embedding[named] - wanted).square().mean()
+        embedding = torch.cat([embedding, aids.prompts(batch.direct_phrase)])
+        pictures = torch.cat([pictures, batch.direct_picture])
+        truth = torch.cat([truth, batch.dense_truth[batch.direct_picture, batch.direct_phrase]])
+    output = model.decode_masks(features, embedding, pictures)
+    parts |= _mask_parts(output.low_res, output.iou, output.object_score, truth)
+    if aids is not None:
+        logits = aids.sam(features.high_res_0, features.high_res_1, features.embedding)
         parts["dense"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
-        logits = heads.vision(rows[: len(batch.sam_pixels)])
+        logits = aids.vision(rows[: len(batch.sam_pixels)])
         parts["dense_vision"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
     total = sum(getattr(weights, name) * value for name, value in parts.items())
     return total, {name: value.detach() for name, value in parts.items()}
+
+
+def video_loss(
+    model: UniBiomedModel, batch: VideoBatch, weights: LossWeights
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The same for stacks: masks of prompted and of tracked frames, as inference makes them."""
+    totals: dict[str, list[torch.Tensor]] = {}
+    for row in range(len(batch.input_ids)):
+        for name, value in _stack_loss(model, batch, row).items():
+            totals.setdefault(name, []).append(value)
+    parts = {name: torch.stack(values).mean() for name, values in totals.items()}
+    total = sum(getattr(weights, name) * value for name, value in parts.items())
+    return total, {f"video_{name}": value.detach() for name, value in parts.items()}
+
+
+def _stack_loss(model: UniBiomedModel, batch: VideoBatch, row: int) -> dict[str, torch.Tensor]:
+    rows = model.encode_tiles(batch.tile_pixels[row])
+    embeds = model.embed_prompt(batch.input_ids[row][None], rows.flatten(0, 1))
+    hidden = model.language_model.model(inputs_embeds=embeds, use_cache=False).last_hidden_state[0]
+    labels = batch.labels[row][1:]
+    taught = labels != IGNORED
+    language = language_loss(model.language_model.lm_head(hidden[:-1][taught]), labels[taught])
+    embedding = model.seg_embedding(hidden[batch.seg_position[row]][None])
+    features = model.image_features(batch.sam_pixels[row])
+    frames = track(
+        model.grounding_encoder, lambda t: features[t], len(features), len(batch.tile_pixels[row]), embedding
+    )
+    masks = torch.stack([frame.low_res for frame in frames])
+    scores = torch.stack([frame.object_score for frame in frames])
+    iou = torch.stack([frame.iou for frame in frames])
+    return {"language": language} | _mask_parts(masks, iou, scores, batch.truth[row])
+
+
+def _mask_parts(
+    masks: torch.Tensor, iou: torch.Tensor, object_score: torch.Tensor, truth: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Losses of n prompts: candidates (n, c, h, w), their IoU scores (n, c), object scores (n, 1), truth (n, s, s)."""
+    present = truth.amax((-2, -1)) > 0
+    cross_entropy, dice = mask_losses(masks, truth)
+    return {
+        "mask_cross_entropy": cross_entropy.mean(),
+        "dice": _mean(dice[present]),
+        "iou": _mean(iou_loss(masks, iou, truth)[present]),
+        "presence": presence_loss(object_score, present).mean(),
+    }
 
 
 def _read(model: UniBiomedModel, batch: Batch, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

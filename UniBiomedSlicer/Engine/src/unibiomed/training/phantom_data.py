@@ -13,6 +13,7 @@ from unibiomed.errors import InputError
 from unibiomed.phantoms import EXTRA_GENERATORS, MODALITY_GENERATORS, Generator, all_targets, generate_from
 from unibiomed.training.conversations import Mix, make_example
 from unibiomed.training.turns import Example
+from unibiomed.training.video_data import VideoExample, make_video
 
 TRAINING_SEEDS = 10_000_000  # seeds below are for training; evaluation and threshold fitting draw from above
 
@@ -39,7 +40,12 @@ class PhantomExamples(Dataset):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, key: tuple[str, int]) -> Example | VideoExample:
+        kind, index = key
+        return self.picture(index) if kind == "picture" else make_video(self.first + index, size=self.size)
+
+    def picture(self, index: int) -> Example:
+        """Example ``index`` of the run."""
         number = self.first + index
         rng = np.random.default_rng([7, number])
         modality = self.modalities[number % len(self.modalities)]
@@ -62,7 +68,7 @@ def sample_texts(numbers: Iterable[int], size: int = 64) -> Iterator[str]:
     """
     examples = PhantomExamples(0, TRAINING_SEEDS, size=size, mix=Mix(default_template_share=0.2, region_share=1.0))
     for number in numbers:
-        example = examples[number]
+        example = examples.picture(number)
         for conversation in (*example.conversations, *example.drawn):
             for turn in conversation.turns:
                 yield turn.question

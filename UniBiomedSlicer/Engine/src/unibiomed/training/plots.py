@@ -18,13 +18,15 @@ def plot_losses(log: Path, picture: Path, smoothing: int = 10) -> None:
     for axis, name in zip(axes, names, strict=False):
         rows = [(r["step"], r[name]) for r in records if name in r]
         steps, values = zip(*rows, strict=True)
-        smooth = [sum(values[max(0, i - smoothing) : i + 1]) / len(values[max(0, i - smoothing) : i + 1])
-                  for i in range(len(values))]
+        smooth = [
+            sum(values[max(0, i - smoothing) : i + 1]) / len(values[max(0, i - smoothing) : i + 1])
+            for i in range(len(values))
+        ]
         axis.plot(steps, values, color="0.8", linewidth=0.8)
         axis.plot(steps, smooth, color="tab:blue", linewidth=1.5)
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("step")
         axis.set_yscale("log")
-    for axis in axes[len(names):]:
+    for axis in axes[len(names) :]:
         axis.set_axis_off()
     figure.savefig(picture, dpi=110)

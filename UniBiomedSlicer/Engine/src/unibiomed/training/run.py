@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,16 @@ import torch
 from unibiomed.errors import OutputError
 from unibiomed.model.checkpoint import IMAGE_CONTEXT, load_model, save_model
 from unibiomed.model.modeling import UniBiomedModel
+from unibiomed.training.aids import TrainingAids
 from unibiomed.training.batching import Collator
 from unibiomed.training.conversations import Mix
-from unibiomed.training.dense import DenseHeads
 from unibiomed.training.initialisation import initialise
-from unibiomed.training.lora import LoraOptions, add_adapters, merge_adapters
 from unibiomed.training.loop import LoopOptions, train
-from unibiomed.training.mini import mini_config, mini_options, mini_tokenizer
+from unibiomed.training.lora import LoraOptions, add_adapters, merge_adapters
+from unibiomed.training.mini import mini_config, mini_description, mini_options, mini_tokenizer
 from unibiomed.training.phantom_data import PhantomExamples
 from unibiomed.training.plots import plot_losses
+from unibiomed.volumes.atomic import atomic_folder
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class RunOptions:
         steps: optimizer steps in all.
         start: model folder to fine-tune with LoRA; None trains Mini from nothing.
         seed, batch_size, learning_rate, workers: as in ``LoopOptions``; None takes the recipe's.
+        video_every: see ``LoopOptions``.
         first_example: number of the first training example.
     """
 
@@ -45,6 +48,7 @@ class RunOptions:
     learning_rate: float | None = None
     decay_steps: int | None = None
     workers: int = 1
+    video_every: int = 0
     first_example: int = 0
     lora: LoraOptions = dataclasses.field(default_factory=LoraOptions)
     mix: Mix = dataclasses.field(default_factory=Mix)
@@ -65,7 +69,7 @@ def run(
     if result.exists():
         raise OutputError(f"{result} is there already; choose another --out, or remove it to train again.")
     torch.manual_seed(options.seed)
-    heads = None
+    aids = None
     if options.start is None:
         tokenizer = mini_tokenizer()
         model = UniBiomedModel(mini_config(len(tokenizer)))
@@ -82,17 +86,19 @@ def run(
     phrases = tuple(spec.phrase for spec in examples.catalogue)
     config = model.config
     if options.start is None:
-        heads = DenseHeads(config.sam2.d_model, config.language.hidden_size, phrases)
-    collator = Collator(config, tokenizer, config.low_res_size, config.low_res_size, phrases)
-    done = train(
-        model, examples, collator, loop, options.out, heads=heads, report=report, stop=stop
-    )
+        aids = TrainingAids(config.sam2.d_model, config.language.hidden_size, phrases)
+    collator = Collator(config, tokenizer, config.low_res_size, phrases)
+    done = train(model, examples, collator, loop, options.out, aids=aids, report=report, stop=stop)
     plot_losses(options.out / "log.jsonl", options.out / "loss.png")
     if done < loop.steps:
         return None
     if options.start is not None:
         merge_adapters(model)
-    save_model(model, tokenizer, result, dtype=torch.float16)
+    with atomic_folder(result) as temporary:
+        save_model(model, tokenizer, temporary, dtype=torch.float16)
+        if options.start is None:
+            description = json.dumps(mini_description(examples.catalogue), indent=1)
+            (temporary / "unibiomed.json").write_text(description + "\n", encoding="utf-8")
     return result
 
 
@@ -103,5 +109,6 @@ def _with_given(loop: LoopOptions, options: RunOptions) -> LoopOptions:
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "decay_steps": options.decay_steps,
+        "video_every": options.video_every,
     }
     return dataclasses.replace(loop, **{name: value for name, value in given.items() if value is not None})

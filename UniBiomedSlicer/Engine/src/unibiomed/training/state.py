@@ -34,9 +34,7 @@ def save_state(
         (temporary / "progress.json").write_text(json.dumps(progress, indent=1), encoding="utf-8")
 
 
-def load_state(
-    folder: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
+def load_state(folder: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Restore what ``save_state`` wrote; returns its ``progress``.
 
     Raises:
@@ -67,5 +65,7 @@ def load_state(
 
 def _trained(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The parameters that a run changes, once each, and the buffers that were drawn at random."""
-    frozen = {name for name, parameter in module.named_parameters(remove_duplicate=False) if not parameter.requires_grad}
+    frozen = {
+        name for name, parameter in module.named_parameters(remove_duplicate=False) if not parameter.requires_grad
+    }
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}

@@ -16,12 +16,14 @@ class Turn:
         question: the prompt text, without the image placeholder and the chat marks.
         answer: the wanted text; its n-th ``[SEG]`` is taught by ``masks[n]``.
         masks: bool arrays ``(H, W)``, one for each ``[SEG]``; all false where the target is absent.
+        phrases: the target phrase of each mask; empty where there is none ("no findings").
         image_newline: whether a newline stands between the image and the question (region and description prompts).
     """
 
     question: str
     answer: str
     masks: tuple[np.ndarray, ...] = ()
+    phrases: tuple[str, ...] = ()
     image_newline: bool = False
 
 
@@ -42,6 +44,7 @@ class Example:
         conversations: those whose masks are taught on ``image``.
         drawn: conversations about another rendering of it (a drawn region box); they have no masks.
         dense: for the auxiliary per-pixel head: target phrase -> bool mask of everything that is present.
+        direct: phrases whose masks are taught without a question, see ``aids.PhraseTable``.
         known: phrases that ``dense`` can speak of here; one that is known and not in ``dense`` is absent.
     """
 
@@ -49,4 +52,5 @@ class Example:
     conversations: tuple[Conversation, ...]
     drawn: tuple[Conversation, ...] = ()
     dense: dict[str, np.ndarray] = field(default_factory=dict)
+    direct: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()

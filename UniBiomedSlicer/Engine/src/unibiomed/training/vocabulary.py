@@ -11,7 +11,8 @@ from transformers.models.qwen2 import Qwen2Tokenizer
 
 # The same strings and the same order as the published vocabulary (model specification, section 2). The chat marks of
 # the Phi-3 template are ordinary text there; here they are tokens, which saves a small model eight steps an answer.
-QWEN_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+PAD, END = "<|endoftext|>", "<|im_end|>"
+QWEN_TOKENS = (PAD, "<|im_start|>", END)
 INTERNVL_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>")
 UNIBIOMED_TOKENS = ("[SEG]", "<p>", "</p>", "<vp>", "</vp>")
 TEMPLATE_TOKENS = ("<|user|>", "<|assistant|>", "<|end|>")
@@ -45,14 +46,13 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int) -> Qwen2Tokenizer:
         vocab_size=vocab_size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
     )
     learner.train_from_iterator(texts, trainer)
-    state = learner.model.__getstate__()
-    learned = _learned_tables(state)
+    vocabulary, merges = _learned_tables(learner)
     tokenizer = Qwen2Tokenizer(
-        vocab=learned[0],
-        merges=learned[1],
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        unk_token="<|endoftext|>",
+        vocab=vocabulary,
+        merges=merges,
+        eos_token=END,
+        pad_token=PAD,
+        unk_token=PAD,
     )
     tokenizer.add_tokens(
         [
@@ -63,7 +63,7 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int) -> Qwen2Tokenizer:
     return tokenizer
 
 
-def _learned_tables(state: bytes) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """The vocabulary and merge list out of a learned BPE's own JSON."""
-    model = json.loads(state)
-    return model["vocab"], [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in model["merges"]]
+def _learned_tables(learner: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The vocabulary and the merge list of a learned BPE, out of its own JSON."""
+    model = json.loads(learner.to_str())["model"]
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training-only head that names every pixel: the image encoder of a small model learns from all targets at once.
+"""Training-only aids for a model that starts from noise; all of them are thrown away afterwards.
 
-The paper starts from pretrained encoders and needs nothing like it. A model that starts from noise sees one mask a
-prompt; this head gives its encoder every target of the picture in the same pass. It is thrown away afterwards.
+The paper starts from pretrained parts and needs nothing like it. Two heads that name every pixel give both image
+encoders all targets of a picture in one pass, where a prompt gives one. A table with one prompt vector for each phrase
+teaches the mask decoder without the language model in between, and tells the language model what [SEG] has to say.
 """
 
 from __future__ import annotations
@@ -48,14 +49,15 @@ class VisionDenseHead(nn.Module):
         return functional.pixel_shuffle(cells, 2)
 
 
-class DenseHeads(nn.Module):
-    """Both heads of a run."""
+class TrainingAids(nn.Module):
+    """The heads and the phrase table of a run."""
 
     def __init__(self, width: int, hidden: int, phrases: tuple[str, ...]) -> None:
         """``width`` of SAM 2's features, ``hidden`` of the language model."""
         super().__init__()
         self.sam = DenseHead((width // 8, width // 4, width), phrases)
         self.vision = VisionDenseHead(hidden, phrases)
+        self.prompts = nn.Embedding(len(phrases), width)
 
 
 def dense_loss(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
