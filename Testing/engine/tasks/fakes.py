@@ -31,6 +31,7 @@ class FakePrediction:
     iou_scores: np.ndarray
     token_ids: tuple[int, ...] = (1, SEG_ID, 2)
     token_logprobs: np.ndarray = field(default_factory=lambda: np.array([-0.01, -0.02, -0.01], dtype=np.float32))
+    history: str = ""
 
 
 def make_prediction(text: str, masks: list[np.ndarray], scores: list[float] | None = None) -> FakePrediction:
@@ -51,13 +52,13 @@ def make_prediction(text: str, masks: list[np.ndarray], scores: list[float] | No
 class FakeModel:
     """Answers as the bundled model is trained to; ``calls`` holds (what, number of images, texts)."""
 
-    seg_token_id = SEG_ID
+    tokenizer = SimpleNamespace(convert_tokens_to_ids=lambda token: SEG_ID)
 
     def __init__(self, targets: tuple[dict[str, str], ...] = TARGETS, presence: dict | None = None) -> None:
         self.info = SimpleNamespace(
             name="fake", sha256="0" * 64, version="1", revision=None, targets=targets, presence=presence or {}
         )
-        self.config = SimpleNamespace(sam_image_size=64)
+        self.model = SimpleNamespace(config=SimpleNamespace(sam_image_size=64))
         self.device, self.dtype = "cpu", "torch.float32"
         self.calls: list[tuple[str, int, tuple[str, ...]]] = []
         self.pictures: list[np.ndarray] = []
@@ -70,15 +71,22 @@ class FakeModel:
         self.calls.append(("predict", 1, (text,)))
         self.pictures.append(image)
         self.histories.append(history)
-        return self._answer(image, text)
+        made = self._answer(image, text)
+        body = text.replace("<image>", "<img>" + "<IMG_CONTEXT>" * 16 + "</img>")
+        made.history = f"{history or ''}<|user|>\n{body}<|end|>\n<|assistant|>\n{made.text}\n"
+        return made
 
     def predict_batch(self, images, texts):
         self.calls.append(("batch", len({id(image) for image in images}), tuple(texts)))
         return [self._answer(image, text) for image, text in zip(images, texts, strict=True)]
 
-    def predict_video(self, frames, text):
+    def predict_video(self, frames, text, *, on_frame=None):
         self.calls.append(("video", len(frames), (text,)))
-        stills = [self._answer(frame, text) for frame in frames]
+        stills = []
+        for number, frame in enumerate(frames):
+            stills.append(self._answer(frame, text))
+            if on_frame is not None:
+                on_frame(number)
         return FakePrediction(
             "It is [SEG].<|end|>",
             np.concatenate([still.masks for still in stills], axis=1),

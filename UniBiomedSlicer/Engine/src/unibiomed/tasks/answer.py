@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from unibiomed.errors import InputError
 from unibiomed.tasks.answers import Link, ParsedAnswer, parse_answer
 from unibiomed.tasks.catalogue import Catalogue, Target, catalogue_of
@@ -18,7 +20,7 @@ from unibiomed.tasks.provenance import provenance_of
 from unibiomed.tasks.report import middle
 from unibiomed.tasks.results import Answer, SegmentResult, TextSpan
 from unibiomed.tasks.stack import PlaneStack
-from unibiomed.tasks.templates import IMAGE, past_turn, trained_blank, vqa_question
+from unibiomed.tasks.templates import IMAGE, trained_blank, vqa_question
 from unibiomed.volumes.volume import Volume
 from unibiomed.volumes.windows import Window
 
@@ -27,6 +29,9 @@ OFF_TEMPLATE = (
     "right, so do not rely on this one."
 )
 MAX_HISTORY = 20_000
+"""Characters of a conversation, its picture not counted."""
+_PICTURE = "<IMG_CONTEXT>"
+_PACKED = re.compile(r"<IMG_CONTEXT\*(\d{1,5})>")
 
 
 def answer(
@@ -68,7 +73,7 @@ def answer(
     off = blank is None or (blank != "" and not knows(known, blank))
     sent = asked if history else IMAGE + asked
     run.tell("answer", 0, 1)
-    prediction = model.predict(frames.picture(index), sent, history=history or None)
+    prediction = model.predict(frames.picture(index), sent, history=unpack(history) or None)
     parsed = parse_answer(prediction.text, len(prediction.masks))
     spans, segments, refused = _ground(model, frames, known, prediction, parsed, index, blank)
     run.tell("answer", 1, 1, text=parsed.text)
@@ -81,7 +86,7 @@ def answer(
             frames,
             prompts=[sent],
             slices=[index],
-            thresholds=Thresholds.of(model, ""),
+            phrases=[item.phrase for item in segments],
             notes=notes,
         ),
         slice=index,
@@ -91,8 +96,18 @@ def answer(
         nothing_found=parsed.nothing_found,
         spans=spans,
         segments=segments,
-        history=history + past_turn(sent, prediction.text),
+        history=pack(prediction.history),
     )
+
+
+def pack(history: str) -> str:
+    """A conversation with the run of picture tokens written as their number, so that it stays readable."""
+    return re.sub(f"(?:{_PICTURE})+", lambda run: f"<IMG_CONTEXT*{len(run[0]) // len(_PICTURE)}>", history)
+
+
+def unpack(history: str) -> str:
+    """What ``pack`` was given."""
+    return _PACKED.sub(lambda mark: _PICTURE * int(mark[1]), history)
 
 
 def knows(known: Catalogue, words: str) -> bool:

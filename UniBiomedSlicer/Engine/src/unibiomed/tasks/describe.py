@@ -103,7 +103,7 @@ def place(frames: Frames, region: Region, slice_index: int | None) -> tuple[int,
 
 def training_side(model: Any) -> int:
     """Side of the pictures that the boxes of the model's training were drawn on: what its SAM part takes in."""
-    config = getattr(model, "config", None)
+    config = getattr(getattr(model, "model", None), "config", None)
     return int(getattr(config, "sam_image_size", None) or PUBLISHED_SIDE)
 
 

@@ -24,7 +24,6 @@ from unibiomed.tasks.compose import Text, joined, ranges, volume_text
 from unibiomed.tasks.detections import Collector, Detection, detect
 from unibiomed.tasks.findings import findings_of
 from unibiomed.tasks.frames import Frames
-from unibiomed.tasks.presence import Thresholds
 from unibiomed.tasks.progress import CancelCheck, Progress, Run
 from unibiomed.tasks.protocol import Model
 from unibiomed.tasks.provenance import provenance_of
@@ -201,7 +200,7 @@ def _write(
             size = volume_text(item.volume_ml) if len(frames) > 1 else ""
             text.add(f" ({size})" if size else "")
         text.add(".")
-    text.add(" ")
+    text.add("\n")
     describe_findings(text, findings, slices_read, frames)
     return text
 
@@ -222,7 +221,7 @@ def _provenance(model: Model, frames: Frames, seen: Survey, readings: list[_Read
         whole,
         prompts=prompts,
         slices=read,
-        thresholds=Thresholds.of(model, ""),
+        phrases=[target.phrase for item in readings for target in (*item.anatomy, *item.noticed)],
         notes=notes,
         site=joined([site for site in own if site]) or None,
     )

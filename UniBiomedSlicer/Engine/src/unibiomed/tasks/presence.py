@@ -14,13 +14,14 @@ tests are applied, each of which must pass; which one failed is kept with the re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from unibiomed.tasks.protocol import PredictionLike
+from unibiomed.tasks.answers import SEG
+from unibiomed.tasks.protocol import Model, PredictionLike
 from unibiomed.tasks.results import PresenceEvidence
 
 
@@ -46,9 +47,13 @@ class Thresholds:
         merged = {name: float(source[name]) for source in (given, own) for name in names if name in source}
         return cls(**merged)
 
-    def as_dict(self) -> dict[str, float]:
-        """Plain numbers for the provenance."""
-        return asdict(self)
+
+def thresholds_used(model: Any, phrases: Iterable[str]) -> dict[str, dict[str, float]]:
+    """The thresholds of the model as ``default``, and of every phrase that has its own, for the provenance."""
+    default = Thresholds.of(model, "")
+    own = {phrase: Thresholds.of(model, phrase) for phrase in phrases}
+    different = {phrase: asdict(limits) for phrase, limits in own.items() if limits != default}
+    return {"default": asdict(default), **different}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +95,12 @@ def observe(
     )
 
 
-def seg_logprobs(model: Any, prediction: PredictionLike) -> list[float | None]:
-    """Log-probability of each [SEG] token in order; None where the model does not say which tokens they are."""
+def seg_logprobs(model: Model, prediction: PredictionLike) -> list[float | None]:
+    """Log-probability of the [SEG] token of each mask, in order."""
     count = len(prediction.masks)
-    given = getattr(prediction, "seg_logprobs", None)
-    if given is not None:
-        values = [_finite(value) for value in given]
-    else:
-        token = getattr(model, "seg_token_id", None)
-        pairs = zip(prediction.token_ids, prediction.token_logprobs, strict=False)
-        values = [_finite(value) for number, value in pairs if token is not None and int(number) == int(token)]
+    token = model.tokenizer.convert_tokens_to_ids(SEG)
+    pairs = zip(prediction.token_ids, prediction.token_logprobs, strict=True)
+    values = [_finite(value) for number, value in pairs if int(number) == token]
     padded: list[float | None] = [*values[:count]]
     return padded + [None] * (count - len(padded))
 

@@ -139,7 +139,7 @@ def _walk(
     while True:
         run.check()
         stretch = ahead[at : at + STRETCH]
-        for observation in _pass(model, frames, target, prompted, stretch):
+        for observation in _pass(model, frames, target, prompted, stretch, run):
             seen.setdefault(observation.slice, observation)
         at += len(stretch)
         run.tell(STAGE, len(seen), len(frames))
@@ -151,7 +151,7 @@ def _walk(
 
 
 def _pass(
-    model: Model, frames: Frames, target: Target, anchors: Sequence[int], ahead: Sequence[int]
+    model: Model, frames: Frames, target: Target, anchors: Sequence[int], ahead: Sequence[int], run: Run
 ) -> list[Observation]:
     """One call: anchors (repeated to five when slices follow them), then ``ahead``."""
     order = list(anchors)
@@ -159,7 +159,9 @@ def _pass(
         order.extend(anchors[: PROMPTED - len(order)])
     order.extend(ahead)
     pictures = {index: frames.picture(index) for index in set(order)}
-    prediction = model.predict_video([pictures[index] for index in order], segment_prompt(target.phrase))
+    prediction = model.predict_video(
+        [pictures[index] for index in order], segment_prompt(target.phrase), on_frame=lambda _: run.check()
+    )
     if not len(prediction.masks):
         return []
     return [observe(prediction, 0, index, frame=frame) for frame, index in enumerate(order)]

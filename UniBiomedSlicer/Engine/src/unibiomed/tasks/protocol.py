@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +18,14 @@ class PredictionLike(Protocol):
     object_scores: np.ndarray  # (n, t)
     iou_scores: np.ndarray  # (n, t)
     token_logprobs: np.ndarray  # (tokens,)
+    history: str  # what a follow-up takes as its history
 
 
 class Model(Protocol):
     """A loaded model; see ``unibiomed.model.api.UniBiomed``."""
 
     info: Any
+    tokenizer: Any
     device: Any
     dtype: Any
 
@@ -33,8 +35,10 @@ class Model(Protocol):
     def predict_batch(self, images: Sequence[Any], texts: Sequence[str]) -> list[PredictionLike]:
         """Answer ``texts[i]`` about ``images[i]``; a picture given several times is encoded once."""
 
-    def predict_video(self, frames: Sequence[Any], text: str) -> PredictionLike:
-        """Answer about a stack of frames, the first five prompted, the rest tracked."""
+    def predict_video(
+        self, frames: Sequence[Any], text: str, *, on_frame: Callable[[int], None] | None = None
+    ) -> PredictionLike:
+        """Answer about a stack of frames, the first five prompted, the rest tracked; ``on_frame`` may raise to stop."""
 
     def escape(self, user_text: str) -> str:
         """Special tokens in a user's text made harmless."""

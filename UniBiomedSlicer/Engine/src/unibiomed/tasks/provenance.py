@@ -10,7 +10,7 @@ from typing import Any
 from unibiomed import __version__
 from unibiomed.tasks.catalogue import catalogue_of
 from unibiomed.tasks.frames import Frames
-from unibiomed.tasks.presence import Thresholds
+from unibiomed.tasks.presence import thresholds_used
 from unibiomed.tasks.results import Provenance, SourceInfo
 from unibiomed.volumes.volume import Volume
 
@@ -28,12 +28,15 @@ def provenance_of(
     prompts: Iterable[str] = (),
     slices: Iterable[int] = (),
     method: str = "slices",
-    thresholds: Thresholds | None = None,
+    phrases: Iterable[str] | None = None,
     notes: Iterable[str] = (),
     modality: str | None = None,
     site: str | None = None,
 ) -> Provenance:
-    """The provenance block of ``task`` on ``frames``; the reader's own notes come first."""
+    """The provenance block of ``task`` on ``frames``; the reader's own notes come first.
+
+    ``phrases`` are the targets that the presence gate judged; None where it was not used.
+    """
     info, volume = model.info, frames.volume
     said = [*volume.source.notes, *notes]
     if catalogue_of(model).published:
@@ -58,7 +61,7 @@ def provenance_of(
         site=site or frames.site,
         model_revision=str(info.revision) if getattr(info, "revision", None) else None,
         method=method,
-        thresholds=thresholds.as_dict() if thresholds else {},
+        thresholds={} if phrases is None else thresholds_used(model, phrases),
         notes=tuple(dict.fromkeys(said)),
     )
 

@@ -11,7 +11,6 @@ from unibiomed.tasks.compose import Text, extent_text, sentence_case, span_text,
 from unibiomed.tasks.detections import Collector, Detection, detect
 from unibiomed.tasks.findings import findings_of, segments_at, span
 from unibiomed.tasks.frames import Frames
-from unibiomed.tasks.presence import Thresholds
 from unibiomed.tasks.progress import CancelCheck, Progress, Run
 from unibiomed.tasks.protocol import Model
 from unibiomed.tasks.provenance import provenance_of
@@ -69,7 +68,7 @@ def recognise(
             frames,
             prompts=[recognise_prompt()],
             slices=wanted,
-            thresholds=Thresholds.of(model, ""),
+            phrases=[target.phrase for target in tracks],
             notes=notes,
         ),
         text=str(text),
@@ -116,7 +115,7 @@ def describe_findings(text: Text, findings: tuple[Finding, ...], slices_read: in
         text.add(f"Nothing found: no abnormality in {where}.")
         return
     for number, finding in enumerate(findings):
-        text.add(" " if number else "").add(sentence_case(finding.target), finding.segments)
+        text.add("\n" if number else "").add(sentence_case(finding.target), finding.segments)
         if finding.sentence:
             text.add(": ").add(finding.sentence.rstrip("."), finding.segments)
         figures = [volume_text(finding.volume_ml), extent_text(finding.extent_mm)]

@@ -7,7 +7,6 @@ from unibiomed.tasks.catalogue import catalogue_of
 from unibiomed.tasks.detections import Collector, detect
 from unibiomed.tasks.findings import findings_of
 from unibiomed.tasks.frames import Frames
-from unibiomed.tasks.presence import Thresholds
 from unibiomed.tasks.progress import CancelCheck, Progress, Run
 from unibiomed.tasks.protocol import Model
 from unibiomed.tasks.provenance import provenance_of
@@ -67,7 +66,7 @@ def report(
             frames,
             prompts=[report_prompt()],
             slices=[index],
-            thresholds=Thresholds.of(model, ""),
+            phrases=[target.phrase for target in tracks],
             notes=notes,
         ),
         slice=index,

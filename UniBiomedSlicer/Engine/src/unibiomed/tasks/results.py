@@ -71,8 +71,8 @@ class SourceInfo:
 
 @dataclass(frozen=True, config=CONFIG)
 class Provenance:
-    """Everything needed to obtain the result again. ``prompts`` are the texts sent, ``thresholds`` the presence gate's,
-    ``notes`` what a reader should know about how this result came about."""
+    """Everything needed to obtain the result again. ``prompts`` are the texts sent, ``thresholds`` the presence gate's
+    (``default``: of every phrase without its own), ``notes`` what a reader should know about how it came about."""
 
     task: str
     model: str
@@ -93,7 +93,7 @@ class Provenance:
     site: str | None = None
     model_revision: str | None = None
     method: str = "slices"
-    thresholds: dict[str, float] = Field(default_factory=dict)
+    thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 from unibiomed.errors import InputError
 from unibiomed.tasks.catalogue import Catalogue, Target, catalogue_of
 from unibiomed.tasks.frames import Frames
-from unibiomed.tasks.presence import Thresholds
 from unibiomed.tasks.progress import CancelCheck, Progress, Run
 from unibiomed.tasks.propagate import track
 from unibiomed.tasks.protocol import Model
@@ -70,7 +69,7 @@ def segment(
             prompts=[segment_prompt(target.phrase) for target in chosen],
             slices=wanted,
             method=method,
-            thresholds=Thresholds.of(model, chosen[0].phrase),
+            phrases=[target.phrase for target in chosen],
             notes=[note for item in tracks for note in item.notes],
             modality=chosen[0].modality,
             site=chosen[0].site,

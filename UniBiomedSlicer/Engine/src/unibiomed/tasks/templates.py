@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The prompts that the model was trained on, verbatim (tasks reference, section 2), and the text around a turn.
+"""The prompts that the model was trained on, verbatim (tasks reference, section 2).
 
 Only these are sent for the built-in tasks: independent re-tests of the released weights show that the model is weak
 off its templates. Spelling and punctuation are the source's own, also where they are wrong.
@@ -118,16 +118,6 @@ def region_prompt() -> str:
 def describe_prompt() -> str:
     """The whole-picture description; no box is drawn for it."""
     return f"{IMAGE}\n{DESCRIBE}"
-
-
-def past_turn(question: str, answer: str) -> str:
-    """One finished turn as ``history`` for the next (model specification, section 8).
-
-    ``question`` is what was sent (``<image>`` included in the first turn), ``answer`` the raw answer; end marks in it
-    are replaced by exactly one.
-    """
-    ended = re.sub(r"(<\|end\|>|<\|im_end\|>|<\|endoftext\|>)+\s*$", "", answer.strip())
-    return f"<|user|>\n{question}<|end|>\n<|assistant|>\n{ended}<|end|>\n"
 
 
 def trained_blank(question: str) -> str | None:
