@@ -44,11 +44,16 @@ def draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
 def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, dict[str, Field], dict[str, str]]:
     y, x = grid(size)
     large = rng.random() < 0.5
-    rim = (rng.uniform(0.17, 0.22) if large else rng.uniform(0.1, 0.125)) if abnormal else 0.0
+    rim = (rng.uniform(0.18, 0.22) if large else rng.uniform(0.1, 0.12)) if abnormal else 0.0
+    four_chamber = rng.random() < 0.6
+    side = "right" if four_chamber or rng.random() < 0.6 else "left"
+    lean = rim * (0.55 if side == "right" else -0.55)
     length, width = rng.uniform(0.4, 0.5), rng.uniform(0.19, 0.27)
     wall = rng.uniform(0.095, 0.14)
     tip = (rng.uniform(-0.62, -0.5) + rim * 0.6, rng.uniform(-0.06, 0.14))
     tilt = rng.uniform(-0.26, 0.2)
+    if abnormal:  # the scan is aimed so that the fluid is in the sector
+        tip, tilt = (tip[0], 0.4 * tip[1] - 1.4 * lean), 0.5 * tilt
     # warped coordinates: no wall of a heart is as smooth as an ellipse
     y, x = warp(rng, y, x, 0.011, size / 14)
     # (s, t): along the long axis from the tip of the muscle down to the base, and across it
@@ -65,7 +70,6 @@ def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, 
     la = (rng.uniform(0.22, 0.28), width * rng.uniform(0.95, 1.2))
     atrium_field = superellipse(s, t, (base + la[0] * 0.9, 0.0), la, power=2.3)
     atrium = (atrium_field < 1.0) & (s > base + bulge + 0.02)
-    four_chamber = rng.random() < 0.6
 
     tissue, blood = rng.uniform(0.13, 0.24), rng.uniform(0.02, 0.07)
     patchy = np.clip(1.0 + 0.16 * smooth_noise(rng, size, size / 6), 0.6, 1.4)
@@ -82,8 +86,6 @@ def _heart(rng: np.random.Generator, size: int, abnormal: bool) -> tuple[Field, 
         level = _right_heart(rng, level, (s, t), (base, width + wall), (flesh, blood), soft)
     sac = outer
     if abnormal:
-        side = "right" if four_chamber or rng.random() < 0.5 else "left"
-        lean = rim * 0.55 * (1 if side == "right" else -1)
         radii = (length + wall + 0.5 * rim, width + wall + 0.55 * rim)
         sac = superellipse(s, t, (centre[0] - 0.2 * rim, lean), radii, power=power)
         away = t > -0.3 * width if side == "right" else t < 0.3 * width
