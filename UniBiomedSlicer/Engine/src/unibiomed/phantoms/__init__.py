@@ -11,14 +11,17 @@ from unibiomed.phantoms.registry import (
     generate,
     generate_from,
 )
+from unibiomed.phantoms.volume import PhantomVolume, generate_volume
 
 __all__ = [
     "EXTRA_GENERATORS",
     "MODALITY_GENERATORS",
     "Generator",
     "Phantom",
+    "PhantomVolume",
     "TargetSpec",
     "all_targets",
     "generate",
     "generate_from",
+    "generate_volume",
 ]

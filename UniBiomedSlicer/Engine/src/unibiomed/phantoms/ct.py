@@ -56,7 +56,7 @@ def _abdomen(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     for _ in range(20):
         names = pick_findings(rng, ABDOMINAL) if abnormal else ()
         body = Torso(rng, size, names)
-        z = body.findings.level[names[0]] if names else float(rng.uniform(*ABDOMEN))
+        z = body.findings[names[0]].level if names else float(rng.uniform(*ABDOMEN))
         section = body.scan(z)
         if not names or np.count_nonzero(section.masks[names[0]]) > 90 * (size / 256) ** 2:
             break
@@ -68,7 +68,7 @@ def _chest(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
     for _ in range(20):
         names = pick_findings(rng, THORACIC) if abnormal else ()
         body = Torso(rng, size, names)
-        z = body.findings.level[names[0]] if names else float(rng.uniform(*CHEST))
+        z = body.findings[names[0]].level if names else float(rng.uniform(*CHEST))
         section = body.scan(z)
         if not names or np.count_nonzero(section.masks[names[0]]) > 90 * (size / 256) ** 2:
             break

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
-from unibiomed.phantoms.head import LEVELS, TISSUES, Head, HeadSection
+from unibiomed.phantoms.head import LEVELS, Head, HeadSection
 from unibiomed.phantoms.shapes import Field, centroid, extent, smooth_noise
 from unibiomed.phantoms.wording import patient_side, size_word, third
 
@@ -16,26 +16,18 @@ ANATOMY, ABNORMALITIES = ("brain", "ventricles"), ("tumor",)
 SPECS = {word: make_specs("brain", word, ANATOMY, ABNORMALITIES) for word in SEQUENCES}
 HEALTHY = "the brain is unremarkable."
 
-# Signal (about 0..1) of each tissue in each sequence.
+# Signal (about 0..1) of each tissue in each sequence, in the order of ``TISSUES``:
+# air, skin, fat, muscle, bone, marrow, csf, grey, white, eye, tumor, core
 SIGNAL = {
-    "MRI-T1": dict(
-        air=0.01, skin=0.45, fat=0.95, muscle=0.38, bone=0.05, marrow=0.55, csf=0.13, grey=0.46, white=0.70, eye=0.16,
-        tumor=0.34, core=0.22, vessel=0.1,
-    ),
-    "MRI-T2": dict(
-        air=0.01, skin=0.35, fat=0.62, muscle=0.22, bone=0.05, marrow=0.38, csf=0.95, grey=0.55, white=0.36, eye=0.93,
-        tumor=0.76, core=0.9, vessel=0.05,
-    ),
-    "MRI-FLAIR": dict(
-        air=0.01, skin=0.35, fat=0.66, muscle=0.3, bone=0.05, marrow=0.36, csf=0.09, grey=0.52, white=0.42, eye=0.1,
-        tumor=0.88, core=0.74, vessel=0.06,
-    ),
-}  # fmt: skip
+    "MRI-T1": (0.01, 0.45, 0.95, 0.38, 0.05, 0.55, 0.13, 0.46, 0.70, 0.16, 0.34, 0.22),
+    "MRI-T2": (0.01, 0.35, 0.62, 0.22, 0.05, 0.38, 0.95, 0.55, 0.36, 0.93, 0.76, 0.90),
+    "MRI-FLAIR": (0.01, 0.35, 0.66, 0.30, 0.05, 0.36, 0.09, 0.52, 0.40, 0.10, 0.88, 0.74),
+}
 
 
 def signal_table(rng: np.random.Generator, sequence: str) -> Field:
     """Signal by tissue number for one scan: the sequence's own, each tissue a little off."""
-    table = np.array([SIGNAL[sequence][name] for name in TISSUES], dtype=np.float32)
+    table = np.array(SIGNAL[sequence], dtype=np.float32)
     return table * rng.normal(1.0, 0.045, len(table)).astype(np.float32).clip(0.88, 1.12)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Analytic 3-D solids and noise that are evaluated on one plane at a time, so that a 2-D phantom is a slice of a 3-D body.
+"""Analytic 3-D solids and noise, read one plane at a time, so that a 2-D phantom is a slice of a 3-D body.
 
 Coordinates in mm: x to the patient's left, y to the back, z up; planes are given by arrays x, y (any plane: also z).
 """
@@ -44,8 +44,8 @@ class Ellipsoid:
 class SolidNoise:
     """Smooth 3-D noise (unit deviation) read plane by plane: cubic B-spline in z over smooth 2-D noises.
 
-    ``scale`` is the feature width in pixels in the plane, ``length`` in mm across planes. The same ``z`` always gives the
-    same plane, near ones nearly the same.
+    ``scale`` is the feature width in pixels in the plane, ``length`` in mm across planes. The same ``z`` always gives
+    the same plane, near ones nearly the same.
     """
 
     def __init__(self, rng: np.random.Generator, size: int, scale: float, length: float) -> None:
@@ -85,8 +85,8 @@ class Tubes:
     ) -> Field:
         """(size, size) opacity 0..1 of the pieces within ``slab`` mm of the plane ``z``.
 
-        ``pixel`` is the pixel size in mm and ``origin`` the (x, y) in mm of the image's upper left corner; ``blur`` is in pixels at
-        a size of 256.
+        ``pixel`` is the pixel size in mm and ``origin`` the (x, y) in mm of the image's upper left corner; ``blur`` is
+        in pixels at a size of 256.
         """
         layer = PilImage.new("L", (size, size))
         pen = ImageDraw.Draw(layer)

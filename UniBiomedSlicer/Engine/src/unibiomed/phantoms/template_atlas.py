@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MNI152 T1 template that nilearn ships (ICBM 2009a, symmetric), ready to be cut along any plane.
 
-Only training needs it, so nilearn is imported inside. Coordinates are the template's: mm, x to the right, y to the front,
-z up.
+Only training needs it, so nilearn is imported inside. Coordinates are the template's: mm, x to the right, y to the
+front, z up.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """T1 heads around a real brain template: MNI152 inside a synthetic skull, scalp and face, heavily varied.
 
-For training only (needs nilearn). Slices are axial (mostly), coronal or sagittal in display orientation, the truth is the
-template's own: brain, grey matter and white matter.
+For training only (needs nilearn). Slices are axial (mostly), coronal or sagittal in display orientation, the truth is
+the template's own: brain, grey matter and white matter.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chest X-ray phantoms: a frontal film (patient's right on the image's left) drawn as layers of absorption.
 
-Lengths are in grid units (half an image side). The lungs are the visible lung fields: without heart and mediastinum, with
-whatever lies in them.
+Lengths are in grid units (half an image side). The lungs are the visible lung fields: without heart and mediastinum,
+with whatever lies in them.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _film(rng: np.random.Generator, size: int, chest: Chest) -> Field:
 
 def _bones(rng: np.random.Generator, chest: Chest) -> Field:
     """Ribs (back ones level, front ones falling to the middle), spine, collar bones and shoulder blades."""
-    x, y, ax = chest.x, chest.y, np.abs(chest.x)
+    y, ax = chest.y, np.abs(chest.x)
     reach = ax / np.float32(chest.width)
     pitch, phase = rng.uniform(0.125, 0.145), rng.random()
     strength = rng.uniform(0.05, 0.10)
@@ -209,7 +209,7 @@ def _sentence(name: str, mask: Mask, lungs: dict[str, Mask]) -> str:
         both = min(parts.values()) > 0.12 * sum(parts.values())
         return f"patchy opacity is seen in {'both lungs' if both else f'the {side} lung'}."
     if name == "pneumothorax":
-        return f"a {size_word(extent(mask), 0.17)} pneumothorax is seen on the {patient_side(place[1])} side."
+        return f"a {size_word(extent(mask), 0.2)} pneumothorax is seen on the {patient_side(place[1])} side."
     zone = third(place[0], ("upper", "middle", "lower"), -0.2, 0.12)
     return f"a {size_word(extent(mask), 0.13)} mass is seen in the {zone} zone of the {side} lung."
 
