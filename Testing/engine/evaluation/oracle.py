@@ -45,7 +45,7 @@ def replace_seed(phantom: Phantom, seed: int) -> Phantom:
 class Oracle:
     """Answers every question of the phantoms it drew as the truth says, unless ``spoil`` changes the answer."""
 
-    seg_token_id = 1
+    tokenizer = SimpleNamespace(convert_tokens_to_ids=lambda token: 1)
     device, dtype = "cpu", "float32"
 
     def __init__(self, presence: dict | None = None, spoil=None) -> None:

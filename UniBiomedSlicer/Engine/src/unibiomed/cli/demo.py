@@ -99,7 +99,7 @@ def _interpret(model: Any, volume: Volume, folder: Path, terminal: Terminal) -> 
 
     with terminal.working() as work:
         result = interpret(model, volume, progress=work.progress, cancelled=work.cancelled)
-        write_outputs(folder, result, volume)
+        write_outputs(folder, result, volume, replace=True)
     return result
 
 

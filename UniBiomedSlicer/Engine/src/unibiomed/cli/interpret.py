@@ -66,7 +66,7 @@ def interpret_command(
     from unibiomed.tasks.outputs import write_outputs
     from unibiomed.tasks.schema import to_json
 
-    written: tuple[Path, ...] = ()
+    written: dict[str, Path] = {}
     with terminal.working() as work:
         result = interpret(
             loaded,
@@ -80,12 +80,12 @@ def interpret_command(
             cancelled=work.cancelled,
         )
         if output is not None:
-            written = write_outputs(output, result, volume)
+            written = write_outputs(output, result, volume, replace=True)
     terminal.show(to_json(result), *summary(result))
     for note in result.provenance.notes:
         terminal.note(note)
     if written:
-        terminal.note(f"Written to {output}: {', '.join(path.name for path in written)}")
+        terminal.note(f"Written to {output}: {', '.join(path.name for path in written.values())}")
 
 
 def summary(result: Interpretation, **columns: Any) -> list[RenderableType]:

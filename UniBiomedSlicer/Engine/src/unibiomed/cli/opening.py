@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +27,7 @@ def open_volume(
     """Read an image file or folder, and tell what its reader noticed."""
     from unibiomed.volumes import read_volume
 
-    with terminal.waiting(f"Reading {path.name}"):
+    with _silent_libraries():
         volume = read_volume(path, modality=modality, series_uid=series, frame=frame)
     for note in volume.source.notes:
         terminal.note(note)
@@ -58,6 +62,21 @@ def parse_slices(text: str | None) -> list[int] | None:
             raise InputError(f"{part!r} is not a range of slices; the first must not be above the last.")
         chosen.update(range(first, last + 1, int(match["step"] or 1)))
     return sorted(chosen)
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Drop what ITK's C++ parts print on a damaged file: the reader says it in one sentence itself."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def check_folder(folder: Path) -> None:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line with a model that reads grey values, as a process of its own: ``python driver.py SECONDS ARGS...``.
+
+SECONDS is how long the model thinks about each picture.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+
+def load_fakes() -> ModuleType:
+    name = "unibiomed_task_fakes"
+    if name not in sys.modules:
+        place = Path(__file__).parents[1] / "tasks" / "fakes.py"
+        spec = importlib.util.spec_from_file_location(name, place)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+def make_model(seconds: float = 0.0):
+    """The grey value model; ``seconds`` a picture."""
+    fakes = load_fakes()
+
+    class Slow(fakes.FakeModel):
+        device_reason = "the test's own"
+
+        def _answer(self, image, text):
+            time.sleep(seconds)
+            return super()._answer(image, text)
+
+    return Slow()
+
+
+if __name__ == "__main__":
+    import unibiomed.model
+    import unibiomed.model.store
+    from unibiomed.cli import main
+
+    thinking = float(sys.argv[1])
+    unibiomed.model.load = lambda *args, **options: make_model(thinking)
+    unibiomed.model.store.resolve = Path
+    print("ready", file=sys.stderr, flush=True)
+    main(sys.argv[2:])
