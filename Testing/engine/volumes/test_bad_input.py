@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel
@@ -170,3 +171,13 @@ def test_a_series_uid_for_what_is_no_dicom_is_told(array, tmp_path: Path) -> Non
 def test_a_frame_that_does_not_exist_is_told(array, tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii")
     assert "no frame 4" in _told(tmp_path / "a.nii", frame=4)
+
+
+def test_a_header_that_claims_more_voxels_than_any_memory_is_told(array, tmp_path: Path) -> None:
+    path = tmp_path / "huge.nii.gz"
+    image = nibabel.Nifti1Image(array, np.eye(4))
+    raw = bytearray(image.to_bytes())
+    for axis in (1, 2, 3):
+        raw[40 + 2 * axis : 42 + 2 * axis] = (32_000).to_bytes(2, "little")
+    path.write_bytes(gzip.compress(bytes(raw)))
+    assert "huge.nii.gz" in _told(path)

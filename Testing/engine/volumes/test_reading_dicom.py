@@ -309,3 +309,9 @@ def test_real_compressed_colour_and_localizer_are_read(data_dir: Path) -> None:
     assert 0.01 < (saturation > 60).mean() < 0.2
     scout = read_volume(data_dir / "xray" / "ct_scout_chest.dcm")
     assert (scout.modality, default_axis(scout)) == ("X-Ray", "coronal")
+
+
+def test_slices_of_which_some_have_no_place_are_refused(array, write_series) -> None:
+    lost = [{"ImagePositionPatient": None}] + [{}] * 5
+    with pytest.raises(InputError, match="1 of the 6 slices"):
+        read_volume(write_series(array, per_slice=lost))

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 from unibiomed.errors import InputError
@@ -37,13 +35,19 @@ def read_volume(
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            return read_dicom_folder(path, modality=modality, series_uid=series_uid, frame=frame, lazy=lazy)
-        if not path.exists():
-            raise InputError(f"There is no file or folder {path}.")
-        kind = _kind(path)
+        return _read(path, modality, series_uid, frame, lazy)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise InputError(f"{path.name} needs more memory than this machine has; cut or reduce it first.") from error
+
+
+def _read(path: Path, modality: str | None, series_uid: str | None, frame: int | None, lazy: bool | None) -> Volume:
+    if path.is_dir():
+        return read_dicom_folder(path, modality=modality, series_uid=series_uid, frame=frame, lazy=lazy)
+    if not path.exists():
+        raise InputError(f"There is no file or folder {path}.")
+    kind = _kind(path)
     if series_uid is not None and kind != "dicom":
         raise InputError(f"{path.name} is not DICOM, so no series can be picked in it; leave the series UID out.")
     if kind == "nifti":
@@ -62,10 +66,9 @@ def _kind(path: Path) -> str:
         raise InputError(f"{path.name} is empty (0 bytes).")
     suffixes = "".join(path.suffixes[-2:]).lower()
     if head[:2] == b"\x1f\x8b":
-        if not suffixes.endswith((".nii.gz", ".img.gz", ".hdr.gz")):
-            head = _unzipped_head(path)
-        else:
+        if suffixes.endswith((".nii.gz", ".img.gz", ".hdr.gz")):
             return "nifti"
+        raise InputError(f"{path.name} is gzipped; only NIfTI is read gzipped, named .nii.gz.")
     if head[128:132] == b"DICM":
         return "dicom"
     if head.startswith(b"NRRD0"):
@@ -81,11 +84,3 @@ def _kind(path: Path) -> str:
     if suffixes.endswith((".dcm", ".ima", ".dicom")):
         return "dicom"
     raise InputError(f"{path.name} is not an image in a format that can be read: {FORMATS}.")
-
-
-def _unzipped_head(path: Path) -> bytes:
-    try:
-        with gzip.open(path) as file:
-            return file.read(352)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path.name} is a damaged gzip file; copy or export it again.") from error

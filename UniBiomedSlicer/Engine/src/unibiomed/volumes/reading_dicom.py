@@ -86,9 +86,15 @@ def _read(
 
 
 def _placed(frames: Sequence[DicomFrame], label: str) -> bool:
-    """Whether every frame has a place in the patient; raises InputError for several orientations."""
-    if any(item.position is None or item.orientation is None for item in frames):
+    """Whether the frames have a place in the patient; raises InputError where only some do, or not the same way."""
+    lost = sum(item.position is None or item.orientation is None for item in frames)
+    if lost == len(frames):
         return False
+    if lost:
+        raise InputError(
+            f"{lost} of the {len(frames)} slices of {label} do not say where they lie in the patient, so the volume "
+            "would have holes; remove them or export the series again."
+        )
     orientations = np.array([item.orientation for item in frames])
     if np.abs(orientations - orientations[0]).max() > 2e-3:
         count = len(np.unique(orientations.round(2), axis=0))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ def intensity_stats(array: Any) -> IntensityStats:
         sample = np.asarray(array[:]).ravel()
     else:
         indices = np.unique(np.linspace(0, count - 1, min(count, _MAX_SLICES)).round().astype(int))
-        step = max(1, int(np.sqrt(size / _MAX_VOXELS_A_SLICE)))
+        step = math.ceil(math.sqrt(size / _MAX_VOXELS_A_SLICE))
         sample = np.concatenate([np.asarray(array[int(k)])[::step, ::step].ravel() for k in indices])
     inside = sample[sample != 0]
     counted = inside if inside.size >= max(16, sample.size // 1000) else sample
