@@ -77,7 +77,9 @@ def sam_pixels(image: Picture, *, size: int = 1024) -> torch.Tensor:
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC)
+    # Columns first, then rows, each rounded to 8 bits, as Pillow did in one call until 12; 13 may turn the order round.
+    across = picture.resize((size[0], picture.height), Image.Resampling.BICUBIC)
+    return across.resize(size, Image.Resampling.BICUBIC)
 
 
 def _normalised(pixels: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:

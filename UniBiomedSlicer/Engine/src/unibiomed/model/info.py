@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model folder says of itself (``unibiomed.json``) and proof that its files are the recorded ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from unibiomed.errors import CheckpointError
+
+DESCRIPTION, MANIFEST = "unibiomed.json", "unibiomed-files.json"
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Target:
+    """A structure that the model was trained on."""
+
+    name: str
+    site: str
+    modality: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Name, licence and limits of a model, from ``unibiomed.json``; absent fields are empty."""
+
+    name: str
+    folder: Path
+    version: str = ""
+    revision: str | None = None
+    licence: str = ""
+    notice: str = ""
+    targets: tuple[Target, ...] = ()
+    presence: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """One SHA-256 over the names and contents of the weight files; taken from the manifest where there is one."""
+        recorded = read_manifest(self.folder)
+        files = sorted(p.name for p in self.folder.glob("*.safetensors"))
+        hashes = {name: recorded.get(name) or file_sha256(self.folder / name) for name in files}
+        if len(files) == 1:
+            return hashes[files[0]]
+        return hashlib.sha256("".join(f"{name} {hashes[name]}\n" for name in files).encode()).hexdigest()
+
+
+def read_info(folder: Path, *, name: str, revision: str | None = None) -> ModelInfo:
+    """Read ``unibiomed.json`` of a folder; a folder without one gets ``name`` and nothing more."""
+    values = _read_json(folder / DESCRIPTION)
+    try:
+        targets = tuple(Target(t["name"], t["site"], t["modality"], t["kind"]) for t in values.get("targets", ()))
+        return ModelInfo(
+            name=str(values.get("name", name)),
+            folder=folder,
+            version=str(values.get("version", "")),
+            revision=revision,
+            licence=str(values.get("licence", "")),
+            notice=str(values.get("notice", "")),
+            targets=targets,
+            presence=dict(values.get("presence", {})),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{folder / DESCRIPTION} is not as it should be: {error!r}.") from error
+
+
+def verify_files(folder: Path) -> None:
+    """Compare every file with the SHA-256 recorded in ``unibiomed-files.json``, if the folder has that file.
+
+    Raises CheckpointError that names the files that differ or are gone.
+    """
+    wrong = []
+    for name, expected in read_manifest(folder).items():
+        path = folder / name
+        if not path.is_file():
+            wrong.append(f"{name} (gone)")
+        elif file_sha256(path) != expected:
+            wrong.append(name)
+    if wrong:
+        raise CheckpointError(
+            f"Files in {folder} are not the recorded ones: {', '.join(wrong)}; fetch the model again."
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """File name → SHA-256 as recorded when the model was fetched; empty without a record."""
+    values = _read_json(folder / MANIFEST)
+    if odd := [
+        n for n, s in values.items() if Path(n).is_absolute() or ".." in Path(n).parts or not isinstance(s, str)
+    ]:
+        raise CheckpointError(f"{folder / MANIFEST} records files that cannot be checked: {', '.join(odd[:5])}.")
+    return values
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(_CHUNK):
+                digest.update(block)
+            return digest.hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object.")
+    return values
