@@ -46,7 +46,8 @@ def from_json(document: str | bytes | dict[str, Any]) -> Result:
 
 def validate(document: Any) -> None:
     """InputError with the first violation of the published schema."""
-    problem = jsonschema.exceptions.best_match(_validator().iter_errors(document))
+    kind = document.get("type") if isinstance(document, dict) else None
+    problem = jsonschema.exceptions.best_match(_validator(kind if isinstance(kind, str) else "").iter_errors(document))
     if problem is not None:
         place = "/".join(str(part) for part in problem.absolute_path) or "the document"
         said = problem.message if len(problem.message) < 200 else problem.message[:200] + " ..."
@@ -70,5 +71,10 @@ def _adapter() -> TypeAdapter[Any]:
 
 
 @cache
-def _validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(published_schema())
+def _validator(kind: str) -> jsonschema.Draft202012Validator:
+    """For results of ``kind`` alone, so that an error names its own place; for any result when it is unknown."""
+    whole = published_schema()
+    own = whole["discriminator"]["mapping"].get(kind)
+    if own is None:
+        return jsonschema.Draft202012Validator(whole)
+    return jsonschema.Draft202012Validator({"$ref": own, "$defs": whole["$defs"]})

@@ -93,7 +93,7 @@ def data_uri(picture: np.ndarray) -> str:
 
 def layer_uri(classes: np.ndarray, color: Rgb) -> str:
     """A see-through layer (H, W) uint8 as a PNG in a data address: 0 nothing, 1 shadow, 2 line, 3 tint of ``color``."""
-    image = Image.fromarray(classes, mode="P")
+    image = Image.fromarray(classes)
     image.putpalette([0, 0, 0, 0, 0, 0, *color, *color])
     return _png_uri(image, transparency=bytes((0, 170, 255, 110)))
 
