@@ -31,7 +31,9 @@ def make_model(seconds: float = 0.0):
         device_reason = "the test's own"
 
         def _answer(self, image, text):
-            time.sleep(seconds)
+            if seconds:
+                print("thinking", file=sys.stderr, flush=True)
+                time.sleep(seconds)
             return super()._answer(image, text)
 
     return Slow()
@@ -43,7 +45,14 @@ if __name__ == "__main__":
     from unibiomed.cli import main
 
     thinking = float(sys.argv[1])
-    unibiomed.model.load = lambda *args, **options: make_model(thinking)
+
+    def load(*args, **options):
+        if thinking:
+            print("loading", file=sys.stderr, flush=True)
+            time.sleep(thinking)
+        return make_model(thinking)
+
+    unibiomed.model.load = load
     unibiomed.model.store.resolve = Path
     print("ready", file=sys.stderr, flush=True)
     main(sys.argv[2:])

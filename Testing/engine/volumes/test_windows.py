@@ -102,3 +102,9 @@ def test_windowing_is_monotone_and_stays_in_range(level: float, width: float, va
 def test_colour_is_not_windowed(rng: np.random.Generator) -> None:
     picture = rng.integers(0, 255, (5, 6, 3), np.uint8)
     assert apply_window(picture, WINDOWS["ct-bone"]) is picture
+
+
+def test_a_huge_volume_whose_sampled_slices_hold_one_value_still_has_a_picture() -> None:
+    stats = intensity_stats(np.zeros((4, 8, 8), np.int16))
+    plane = np.array([[0, 1, 100]], np.int16)
+    assert apply_window(plane, WINDOWS["percentile"], stats).tolist() == [[0, 255, 255]]

@@ -12,6 +12,11 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line with ``arguments`` (None: the process's own) and leave with its exit code."""
-    from unibiomed.cli.app import run
+    try:
+        from unibiomed.cli.app import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except KeyboardInterrupt:
+        # Before the command line was read, or while its answer was printed.
+        code = 130
+    sys.exit(code)

@@ -61,7 +61,8 @@ class Window:
             low, high = stats.percentile(self.lower), stats.percentile(self.upper)
             if low < high:
                 return low, high
-        return stats.minimum, stats.maximum
+        # The slices sampled of a huge volume may all hold one value although the volume does not.
+        return stats.minimum, stats.maximum if stats.maximum > stats.minimum else stats.minimum + 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that are set, for the provenance of a result."""
