@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target sets up its own .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := UniBiomedSlicer/Engine
+# Pinned here so that no later release is taken by surprise. On Linux, PyPI's torch wheel is the CUDA build (several
+# gigabytes); where a CPU wheel is at hand (a folder named by PIP_FIND_LINKS, or PyTorch's own CPU index given by
+# PIP_EXTRA_INDEX_URL) pip takes that.
+TORCH ?= torch==2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test lint bench bench-full phantoms evaluate train-mini clean
+
+help:
+	@echo "make demo        set up, then segments and a grounded report of a CT phantom and a real head MRI"
+	@echo "make test        set up, then every test"
+	@echo "make lint        ruff and the import rules"
+	@echo "make bench       small benchmarks, minutes; make bench-full: the published size, random weights"
+	@echo "make evaluate    the table of the bundled model on phantoms never trained on"
+	@echo "make train-mini  train the bundled model again (hours)"
+
+$(VENV)/.engine: $(ENGINE)/pyproject.toml Makefile
+	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version.split()[0]) if sys.version_info < (3, 11) else None"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.engine constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)[training,evaluation,test]"
+	@touch $@
+
+setup: $(VENV)/.engine
+setup-dev: $(VENV)/.dev
+
+demo: setup
+	$(BIN)/unibiomed demo --output demo-output
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: setup-dev
+	$(BIN)/python Testing/benchmarks/bench_small.py
+
+bench-full: setup-dev
+	$(BIN)/python Testing/benchmarks/bench_full.py
+
+phantoms: setup-dev
+	$(BIN)/python -m unibiomed.phantoms.contact_sheet docs/phantoms.png
+
+evaluate: setup-dev
+	$(BIN)/unibiomed evaluate --model mini --output runs/evaluation
+
+train-mini: setup-dev
+	$(BIN)/unibiomed train --output runs/mini
+
+clean:
+	rm -rf $(VENV) demo-output runs
