@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from unibiomed.errors import InputError
+from unibiomed.evaluation.mask_metrics import dice, iou, mask_scores
 from unibiomed.evaluation.matching import GroundedPhrase, match_phrases
-from unibiomed.evaluation.metrics import bleu, dice, exact_match, iou, mask_scores, plain_text, rouge_l
 from unibiomed.evaluation.statistics import ratio
+from unibiomed.evaluation.text_metrics import bleu, exact_match, plain_text, rouge_l
 from unibiomed.evaluation.volumes import evaluate_volume
 from unibiomed.volumes.masks import BoxMask
 

@@ -68,7 +68,7 @@ def _phantom(model: Any, folder: Path, seed: int, terminal: Terminal) -> dict[st
     from unibiomed.phantoms import generate_volume
     from unibiomed.tasks.schema import to_json
 
-    phantom = generate_volume("CT", seed)
+    phantom = generate_volume("CT", seed, abnormal=True)
     result = _interpret(model, phantom.volume, folder, terminal)
     scores = dice_by_phrase(result, phantom)
     _show(terminal, "CT phantom (truth known)", result, folder, dice=scores)
@@ -81,7 +81,7 @@ def _head(model: Any, folder: Path, terminal: Terminal) -> dict[str, Any]:
     from unibiomed.volumes import read_volume
     from unibiomed.volumes.writing import write_segmentation
 
-    volume = read_volume(str(files("unibiomed.samples") / HEAD), modality="MRI-T1")
+    volume = read_volume(str(files("unibiomed") / "samples" / HEAD), modality="MRI-T1")
     result = _interpret(model, volume, folder, terminal)
     with terminal.working() as work:
         brain = segment(model, volume, ["brain"], progress=work.progress, cancelled=work.cancelled)

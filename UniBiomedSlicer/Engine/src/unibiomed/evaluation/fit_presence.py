@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from unibiomed.errors import CheckpointError, InputError
-from unibiomed.evaluation.metrics import dice
+from unibiomed.evaluation.mask_metrics import dice
 from unibiomed.evaluation.phantoms import FITTING_SEED_BASE, Generate, Plan, ask
 from unibiomed.evaluation.questions import Amounts, Question
 from unibiomed.model.manifest import update_record

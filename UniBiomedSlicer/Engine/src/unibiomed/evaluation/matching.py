@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from unibiomed.evaluation.metrics import iou
+from unibiomed.evaluation.mask_metrics import iou
 
 IOU_THRESHOLD = 0.5
 

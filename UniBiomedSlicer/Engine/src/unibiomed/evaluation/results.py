@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from unibiomed.evaluation.goals import GOALS, Goal
-from unibiomed.evaluation.metrics import MASK_LIBRARY, TEXT_LIBRARY, bleu
+from unibiomed.evaluation.mask_metrics import MASK_LIBRARY
 from unibiomed.evaluation.scoring import Score, TextPair
 from unibiomed.evaluation.statistics import Interval, ratio
+from unibiomed.evaluation.text_metrics import TEXT_LIBRARY, bleu
 from unibiomed.volumes.atomic import atomic_path
 
 ALL = "all"

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from unibiomed.evaluation.mask_metrics import dice
 from unibiomed.evaluation.matching import GroundedPhrase, match_phrases
-from unibiomed.evaluation.metrics import dice, exact_match, plain_text, rouge_l
 from unibiomed.evaluation.questions import Question
+from unibiomed.evaluation.text_metrics import exact_match, plain_text, rouge_l
 from unibiomed.tasks.answers import ParsedAnswer, parse_answer, parse_caption
 from unibiomed.tasks.phrases import normalise
 from unibiomed.tasks.presence import Thresholds, observe, passes_alone, seg_logprobs

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from unibiomed.errors import InputError
-from unibiomed.evaluation.metrics import NSD_TOLERANCE_MM, MaskScores, mask_scores
+from unibiomed.evaluation.mask_metrics import NSD_TOLERANCE_MM, MaskScores, mask_scores
 from unibiomed.volumes.masks import BoxMask
 
 

@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measures, each by a kept library.
+"""Mask measures by google-deepmind's ``surface-distance``: Dice, 95 % Hausdorff distance (HD95, mm), and normalised
+surface Dice (NSD, tolerance in mm) on sub-voxel surface elements.
 
-Masks: Dice, 95 % Hausdorff distance (HD95, mm) and normalised surface Dice (NSD, tolerance in mm) by google-deepmind
-``surface-distance`` (sub-voxel surface elements). Other implementations give other numbers for the same masks, so the
-name and the tolerance go with every figure. Text: BLEU by ``sacrebleu``, ROUGE-L by ``rouge-score``.
+Other implementations give other numbers for the same masks, so the name and the tolerance go with every figure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import surface_distance
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics.bleu import BLEU
 
 from unibiomed.errors import InputError
 
 MASK_LIBRARY = "google-deepmind surface-distance 0.1"
-TEXT_LIBRARY = "sacrebleu (BLEU), rouge-score (ROUGE-L F)"
 NSD_TOLERANCE_MM = 2.0
 
 
@@ -32,15 +27,6 @@ class MaskScores:
     hd95_mm: float | None
     nsd: float
     tolerance_mm: float = NSD_TOLERANCE_MM
-
-
-@dataclass(frozen=True)
-class Bleu:
-    """Corpus BLEU in 0..1 with its 95 % bootstrap interval (over sentences)."""
-
-    value: float
-    low: float
-    high: float
 
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
@@ -82,32 +68,6 @@ def mask_scores(
         float(surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)),
         tolerance_mm,
     )
-
-
-def plain_text(answer: str) -> str:
-    """An answer as a person reads it: no tags, no ``[SEG]``, single blanks, lower case."""
-    text = re.sub(r"<[^<>]*>|\[SEG\]", " ", answer)
-    return re.sub(r"\s+", " ", text).strip().lower()
-
-
-def exact_match(prediction: str, truth: str) -> bool:
-    """Equal after ``plain_text`` and without a final full stop."""
-    return plain_text(prediction).rstrip(". ") == plain_text(truth).rstrip(". ")
-
-
-def bleu(predictions: Sequence[str], truths: Sequence[str], resamples: int = 1000) -> Bleu:
-    """Corpus BLEU-4 of plain texts, with a bootstrap interval where there are at least two."""
-    metric = BLEU(lowercase=True, effective_order=False)
-    draws = resamples if len(predictions) > 1 else 1
-    score = metric.corpus_score(list(predictions), [list(truths)], n_bootstrap=draws)
-    spread = float(getattr(score, "_ci", 0.0) or 0.0)
-    centre = float(getattr(score, "_mean", score.score) or score.score)
-    return Bleu(score.score / 100, max(0.0, centre - spread) / 100, min(100.0, centre + spread) / 100)
-
-
-def rouge_l(prediction: str, truth: str) -> float:
-    """ROUGE-L F measure of two plain texts, 0..1."""
-    return float(RougeScorer(["rougeL"]).score(truth, prediction)["rougeL"].fmeasure)
 
 
 def _check_shapes(prediction: np.ndarray, truth: np.ndarray) -> None:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text measures: BLEU by ``sacrebleu``, ROUGE-L by ``rouge-score``, and exact match."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics.bleu import BLEU
+
+TEXT_LIBRARY = "sacrebleu (BLEU), rouge-score (ROUGE-L F)"
+
+
+@dataclass(frozen=True)
+class Bleu:
+    """Corpus BLEU in 0..1 with its 95 % bootstrap interval (over sentences)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def plain_text(answer: str) -> str:
+    """An answer as a person reads it: no tags, no ``[SEG]``, single blanks, lower case."""
+    text = re.sub(r"<[^<>]*>|\[SEG\]", " ", answer)
+    return re.sub(r"\s+", " ", text).strip().lower()
+
+
+def exact_match(prediction: str, truth: str) -> bool:
+    """Equal after ``plain_text`` and without a final full stop."""
+    return plain_text(prediction).rstrip(". ") == plain_text(truth).rstrip(". ")
+
+
+def bleu(predictions: Sequence[str], truths: Sequence[str], resamples: int = 1000) -> Bleu:
+    """Corpus BLEU-4 of plain texts, with a bootstrap interval where there are at least two."""
+    metric = BLEU(lowercase=True, effective_order=False)
+    draws = resamples if len(predictions) > 1 else 1
+    score = metric.corpus_score(list(predictions), [list(truths)], n_bootstrap=draws)
+    spread = float(getattr(score, "_ci", 0.0) or 0.0)
+    centre = float(getattr(score, "_mean", score.score) or score.score)
+    return Bleu(score.score / 100, max(0.0, centre - spread) / 100, min(100.0, centre + spread) / 100)
+
+
+def rouge_l(prediction: str, truth: str) -> float:
+    """ROUGE-L F measure of two plain texts, 0..1."""
+    return float(RougeScorer(["rougeL"]).score(truth, prediction)["rougeL"].fmeasure)
