@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from unibiomed.errors import Cancelled
 from unibiomed.tasks import interpret
-from unibiomed.tasks.catalogue import Target
+from unibiomed.tasks.answers import parse_caption
+from unibiomed.tasks.catalogue import Target, catalogue_of
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.progress import Run
 from unibiomed.tasks.refine import refine
+from unibiomed.tasks.survey import _windows, complete
 from unibiomed.volumes import Volume
 
 
@@ -159,3 +161,19 @@ def test_a_stop_is_heeded(model, volume):
     with pytest.raises(Cancelled):
         interpret(model, volume, cancelled=lambda: len(model.calls) >= 2)
     assert len(model.calls) == 2
+
+
+def test_free_words_of_a_caption_still_say_modality_and_site(model):
+    caption = complete(parse_caption("The image is a CT scan of the Abdomen, showing the liver."), catalogue_of(model))
+    assert (caption.modality, caption.site) == ("CT", "abdomen")
+    unknown = complete(parse_caption("A lovely view."), catalogue_of(model))
+    assert (unknown.modality, unknown.site) == (None, None)
+
+
+def test_a_volume_in_hounsfield_units_without_a_modality_is_tried_in_ct_windows(model):
+    hounsfield = np.linspace(-1000, 500, 4 * 16 * 16, dtype=np.float32).reshape(4, 16, 16)
+    frames = Frames.of(Volume.from_array(hounsfield, np.eye(4)), axis="axial")
+    assert frames.window.name == "percentile"
+    tried = _windows(catalogue_of(model), frames, False)
+    assert [item.window.name for item in tried] == ["percentile", "ct-abdomen"]
+    assert _windows(catalogue_of(model), frames, True) == [frames]

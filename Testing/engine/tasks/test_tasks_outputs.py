@@ -121,6 +121,7 @@ def test_nothing_found_is_visible_and_still_written(model, healthy, tmp_path):
     written = write_outputs(tmp_path / "out", result, healthy)
     assert "Nothing found" in written["report.html"].read_text(encoding="utf-8")
     assert written["overlay.png"].stat().st_size > 1000
+    assert slicerio.read_segmentation(str(written["segmentation.seg.nrrd"]))["segments"] == []
 
 
 def test_a_folder_with_files_is_refused_and_left_alone(interpretation, volume, tmp_path):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -70,7 +70,7 @@ def _adapter() -> TypeAdapter[Any]:
     return TypeAdapter(Result)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _validator(kind: str) -> jsonschema.Draft202012Validator:
     """For results of ``kind`` alone, so that an error names its own place; for any result when it is unknown."""
     whole = published_schema()

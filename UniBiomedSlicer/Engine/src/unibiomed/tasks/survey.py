@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,25 @@ from unibiomed.tasks.protocol import Model, PredictionLike
 from unibiomed.tasks.reading import read_slices
 from unibiomed.tasks.templates import describe_prompt
 from unibiomed.volumes.modalities import base_modality
-from unibiomed.volumes.windows import WINDOWS
+from unibiomed.volumes.windows import WINDOWS, default_window
 
 SURVEYED = 24
 """Slices whose caption is read: evenly spread, the middle of each part."""
 STAGE = "look"
+
+# How free captions name the modality; in this order of trust.
+_SIGNS = (
+    (r"\b(ct|computed tomograph\w*)\b", "CT"),
+    (r"\b(mri|magnetic resonance)\b", "MRI"),
+    (r"\b(x-?ray|radiograph\w*)\b", "X-Ray"),
+    (r"\b(ultraso\w+|echocardiogra\w+)\b", "ultrasound"),
+    (r"\b(fundus|retinal photograph\w*)\b", "fundus"),
+    (r"\b(oct|optical coherence)\b", "OCT"),
+    (r"\b(endoscop\w+|colonoscop\w+)\b", "endoscope"),
+    (r"\b(derm\w*scop\w+)\b", "dermoscopy"),
+    (r"\b(mammogra\w+)\b", "mammography"),
+    (r"\b(\w*patholog\w+|histolog\w+|h&e)\b", "pathology"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +79,7 @@ def survey(model: Model, known: Catalogue, frames: Frames, run: Run, *, window_g
     What ``frames`` already says (modality, site) is kept; a caption that contradicts the modality is noted.
     """
     sampled = frames.sample(SURVEYED)
-    looks = _read(model, _windows(known, frames, window_given), sampled, run)
+    looks = _read(model, known, _windows(known, frames, window_given), sampled, run)
     modality, notes = _modality(frames.modality, looks)
     sites = _sites(frames.site, looks)
     by_site: dict[str | None, list[int]] = {}
@@ -82,6 +97,15 @@ def survey(model: Model, known: Catalogue, frames: Frames, run: Run, *, window_g
     return Survey(modality, tuple(parts), best.caption.text, step, tuple(notes))
 
 
+def complete(caption: Caption, known: Catalogue) -> Caption:
+    """A caption in free words, with the first modality and the first of the model's sites that it mentions."""
+    words = caption.text.lower()
+    modality = caption.modality or next((word for sign, word in _SIGNS if re.search(sign, words)), None)
+    places = {target.site for target in known.of(modality)} if caption.site is None else set()
+    at = {place: found.start() for place in places if (found := re.search(rf"\b{re.escape(place.lower())}\b", words))}
+    return replace(caption, modality=modality, site=caption.site or min(at, key=at.get, default=None))
+
+
 def mean_logprob(prediction: PredictionLike) -> float:
     """Mean log-probability of an answer's tokens; 0 where the model gives none."""
     values = np.asarray(prediction.token_logprobs, dtype=float)
@@ -90,26 +114,30 @@ def mean_logprob(prediction: PredictionLike) -> float:
 
 
 def _windows(known: Catalogue, frames: Frames, window_given: bool) -> list[Frames]:
-    if window_given or frames.site is not None or frames.modality is None:
+    """``frames``, and where it may be CT in Hounsfield units once for each window of the sites that the model knows."""
+    if window_given or frames.site is not None:
         return [frames]
-    if base_modality(frames.modality) != "CT" or frames.window.kind != "width/level":
+    may_be_ct = frames.modality is None or base_modality(frames.modality) == "CT"
+    usual = default_window("CT", frames.volume)
+    if not may_be_ct or usual.kind != "width/level":
         return [frames]
-    sites = {target.site for target in known.of(frames.modality)}
-    names = dict.fromkeys([frames.window.name, *(CT_WINDOWS[site] for site in sorted(sites) if site in CT_WINDOWS)])
-    return [replace(frames, window=WINDOWS[name]) for name in names]
+    sites = {target.site for target in known.of("CT")}
+    names = [usual.name, *(CT_WINDOWS[site] for site in sorted(sites) if site in CT_WINDOWS)]
+    windows = dict.fromkeys([frames.window, *(WINDOWS[name] for name in names)])
+    return [replace(frames, window=window) for window in windows]
 
 
-def _read(model: Model, windows: Sequence[Frames], sampled: Sequence[int], run: Run) -> list[_Look]:
+def _read(model: Model, known: Catalogue, windows: Sequence[Frames], sampled: Sequence[int], run: Run) -> list[_Look]:
     """The caption that counts for each sampled slice."""
     best: dict[int, tuple[bool, _Look]] = {}
     total, done = len(sampled) * len(windows), 0
     run.tell(STAGE, 0, total)
     for frames in windows:
         for index, (prediction,) in read_slices(model, frames, sampled, [describe_prompt()], run):
-            look = _Look(index, frames, parse_caption(prediction.text), mean_logprob(prediction))
-            fits = look.caption.site is not None and (
-                site_window(frames.volume, frames.modality, look.caption.site).name == frames.window.name
-            )
+            caption = complete(parse_caption(prediction.text), known)
+            look = _Look(index, frames, caption, mean_logprob(prediction))
+            word = frames.modality or caption.modality
+            fits = caption.site is not None and site_window(frames.volume, word, caption.site) == frames.window
             kept = best.get(index)
             if kept is None or (fits, look.likelihood) > (kept[0], kept[1].likelihood):
                 best[index] = (fits, look)

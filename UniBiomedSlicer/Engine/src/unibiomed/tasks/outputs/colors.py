@@ -27,7 +27,7 @@ def segment_colors(segments: Iterable[SegmentResult]) -> dict[str, Rgb]:
     bright and coloured enough to be seen on a grey picture.
     """
     chosen: dict[str, Rgb] = {}
-    for segment in segments:
+    for segment in sorted(segments, key=lambda item: item.kind != "abnormality"):
         finding = segment.kind == "abnormality"
         usual = [] if finding else _usual(segment)
         palette = _FINDINGS if finding else _ANATOMY

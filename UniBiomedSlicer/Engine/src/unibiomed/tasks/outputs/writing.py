@@ -26,19 +26,17 @@ def write_outputs(
 ) -> dict[str, Path]:
     """Write ``segmentation.seg.nrrd``, ``report.html``, ``report.json`` and ``overlay.png`` into ``folder``.
 
-    The segmentation is left out when there is no segment. Returns file name to path. An existing folder that is not
-    empty is refused unless ``replace``; on any error nothing is changed (OutputError, one sentence). InputError when
-    ``interpretation`` was not made from ``volume``.
+    All four are always written, the segmentation also where there is no segment. Returns file name to path. An existing
+    folder that is not empty is refused unless ``replace``; on any error nothing is changed (OutputError, one sentence).
+    InputError when ``interpretation`` was not made from ``volume``.
     """
     segmentation = to_segmentation(interpretation, volume)
     colors, names = segment_colors(interpretation.segments), segment_names(interpretation.segments)
     views = choose_views(interpretation, volume)
     target = Path(folder)
-    written = [PAGE, JSON, OVERLAY]
+    written = (SEGMENTATION, PAGE, JSON, OVERLAY)
     with atomic_folder(target, replace=replace) as scratch:
-        if interpretation.segments:
-            write_segmentation(scratch / SEGMENTATION, segmentation, reference=volume)
-            written.insert(0, SEGMENTATION)
+        write_segmentation(scratch / SEGMENTATION, segmentation, reference=volume)
         (scratch / JSON).write_text(to_text(interpretation), encoding="utf-8")
         (scratch / PAGE).write_text(render_page(interpretation, views, colors, names), encoding="utf-8")
         overlay_image(interpretation, views, colors, names, title(interpretation)).save(scratch / OVERLAY)
