@@ -147,6 +147,29 @@ def test_a_radiograph_has_the_spacing_of_its_detector(array, make_dicom, tmp_pat
     assert (volume.spacing, volume.modality, volume.spatial) == ((0.1, 0.2, 1.0), "X-Ray", False)
 
 
+def test_an_ultrasound_picture_has_the_spacing_of_its_one_region(array, make_dicom, item, tmp_path) -> None:
+    region = item(
+        PhysicalUnitsXDirection=3,
+        PhysicalUnitsYDirection=3,
+        PhysicalDeltaX=0.02,
+        PhysicalDeltaY=0.03,
+        RegionLocationMaxX1=8,
+        RegionLocationMaxY1=7,
+    )
+    make_dicom(array[0], Modality="US", SequenceOfUltrasoundRegions=[region]).save_as(tmp_path / "us.dcm")
+    assert read_volume(tmp_path / "us.dcm").spacing == pytest.approx((0.2, 0.3, 1.0))
+    region.RegionLocationMaxX1 = 500
+    make_dicom(array[0], Modality="US", SequenceOfUltrasoundRegions=[region]).save_as(tmp_path / "reduced.dcm")
+    assert read_volume(tmp_path / "reduced.dcm").spacing == (1.0, 1.0, 1.0)
+
+
+def test_an_aspect_ratio_alone_keeps_the_proportions(array, make_dicom, tmp_path) -> None:
+    make_dicom(array[0], Modality="US", PixelAspectRatio=[2, 1]).save_as(tmp_path / "tall.dcm")
+    volume = read_volume(tmp_path / "tall.dcm")
+    assert volume.spacing == (1.0, 2.0, 1.0)
+    assert slice_mapping(volume).content_shape == (16, 9)
+
+
 def test_rgb_and_palette_colour_are_read(rng, make_dicom, tmp_path) -> None:
     pixels = rng.integers(0, 255, (8, 9, 3), np.uint8)
     make_dicom(pixels, Modality="ES").save_as(tmp_path / "rgb.dcm")
