@@ -114,21 +114,24 @@ def make_phantom(
     specs: Iterable[TargetSpec],
     sentences: dict[str, str],
     healthy_sentence: str,
+    least_anatomy: int = MIN_PIXELS,
 ) -> Phantom:
     """Assemble a phantom from what a generator drew.
 
     ``image``: (H, W) or (H, W, 3), uint8, or float in 0..1. ``masks`` may hold empty or tiny ones: empty means absent,
-    tiny (under ``MIN_PIXELS`` scaled to the size) means neither present nor absent. ``specs`` share site and modality.
+    tiny means neither present nor absent (under ``MIN_PIXELS``, an organ under ``least_anatomy``, in pixels at 256 x
+    256). ``specs`` share site and modality.
     """
     if image.dtype != np.uint8:
         image = to_uint8(image)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
-    least = MIN_PIXELS * image.shape[0] * image.shape[1] / 256**2
+    share = image.shape[0] * image.shape[1] / 256**2
+    least = {"anatomy": least_anatomy * share, "abnormality": MIN_PIXELS * share}
     areas = {name: int(np.count_nonzero(mask)) for name, mask in masks.items()}
     all_specs = tuple(specs)
-    kept_specs = {s.name: s for s in all_specs if areas.get(s.name, 0) == 0 or areas[s.name] >= least}
-    kept_masks = {name: masks[name] for name in kept_specs if areas.get(name, 0) >= least}
+    kept_specs = {s.name: s for s in all_specs if areas.get(s.name, 0) == 0 or areas[s.name] >= least[s.kind]}
+    kept_masks = {name: masks[name] for name in kept_specs if areas.get(name, 0) >= least[kept_specs[name].kind]}
     found = [name for name in kept_masks if kept_specs[name].kind == "abnormality"]
     found.sort(key=lambda name: -areas[name])
     return Phantom(
