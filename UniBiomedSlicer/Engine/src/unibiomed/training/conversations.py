@@ -39,13 +39,13 @@ class Mix:
         direct_prompts: masks that are taught without a question.
     """
 
-    segmentation_turns: int = 4
+    segmentation_turns: int = 2
     absent_share: float = 0.3
     foreign_share: float = 0.35
     default_template_share: float = 0.75
     text_turns: int = 1
     region_share: float = 0.3
-    direct_prompts: int = 4
+    direct_prompts: int = 6
 
 
 def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator, mix: Mix) -> Example:

@@ -48,7 +48,7 @@ class LoopOptions:
     workers: int = 1
     video_every: int = 0
     videos_a_step: int = 2
-    save_every: int = 200
+    save_every: int = 100
     log_every: int = 10
     weights: LossWeights = field(default_factory=LossWeights)
 
