@@ -15,7 +15,7 @@ from unibiomed.training.conversations import Mix, make_example
 from unibiomed.training.encoding import IGNORED, encode_conversation
 from unibiomed.training.phantom_data import TRAINING_SEEDS, PhantomExamples
 from unibiomed.training.turns import Conversation, Turn
-from unibiomed.training.video_data import make_video
+from unibiomed.training.video_data import VideoExamples
 
 
 def test_example_n_is_the_same_every_time(examples):
@@ -85,7 +85,7 @@ def test_training_never_draws_from_the_seeds_of_evaluation():
 
 
 def test_a_stack_starts_where_its_target_is_well_visible():
-    video = make_video(3, size=64, slices=12)
+    video = VideoExamples(size=64, slices=12)[3]
     assert video.masks[0].any()
     assert video.frames.shape[:3] == video.masks.shape
     assert 1 <= video.n_prompted < len(video.frames)

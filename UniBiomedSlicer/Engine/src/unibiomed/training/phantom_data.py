@@ -13,7 +13,7 @@ from unibiomed.errors import InputError
 from unibiomed.phantoms import EXTRA_GENERATORS, MODALITY_GENERATORS, Generator, all_targets, generate_from
 from unibiomed.training.conversations import Mix, make_example
 from unibiomed.training.turns import Example
-from unibiomed.training.video_data import VideoExample, make_video
+from unibiomed.training.video_data import VideoExample, VideoExamples
 
 TRAINING_SEEDS = 10_000_000  # seeds below are for training; evaluation and threshold fitting draw from above
 
@@ -34,6 +34,7 @@ class PhantomExamples(Dataset):
         self.first, self.count, self.size = first, count, size
         self.mix = mix or Mix()
         self.extra_share = extra_share
+        self.stacks = VideoExamples(size=size)
         self.catalogue = all_targets()
         self.modalities = tuple(MODALITY_GENERATORS)
 
@@ -42,7 +43,7 @@ class PhantomExamples(Dataset):
 
     def __getitem__(self, key: tuple[str, int]) -> Example | VideoExample:
         kind, index = key
-        return self.picture(index) if kind == "picture" else make_video(self.first + index, size=self.size)
+        return self.picture(index) if kind == "picture" else self.stacks[self.first + index]
 
     def picture(self, index: int) -> Example:
         """Example ``index`` of the run."""
