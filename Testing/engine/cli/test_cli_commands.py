@@ -187,6 +187,23 @@ def test_evaluate_prints_and_saves_the_table(cli, tmp_path, monkeypatch):
     assert {figure["task"] for figure in data["figures"]} == {"segment"}
 
 
+def test_demo_interprets_both_inputs_and_shows_the_dice_of_the_phantom(cli, model, tmp_path, monkeypatch):
+    import unibiomed.phantoms
+
+    small = unibiomed.phantoms.generate_volume
+    monkeypatch.setattr(
+        unibiomed.phantoms, "generate_volume", lambda modality, seed, **more: small(modality, seed, (3, 64, 64), **more)
+    )
+    done = cli("demo", "--output", tmp_path / "demo")
+    assert done.code == 0, done.err
+    assert "Dice" in done.out
+    for name in ("ct-phantom", "mri-head"):
+        written = {path.name for path in (tmp_path / "demo" / name).iterdir()}
+        assert {"report.html", "report.json", "overlay.png"} <= written
+    result = from_json((tmp_path / "demo" / "mri-head" / "report.json").read_text())
+    assert result.provenance.source.name == "brain1_image.nrrd"
+
+
 def test_help_and_version_come_without_loading_torch(tmp_path):
     program = (
         "import sys\nfrom unibiomed.cli.app import run\nrun(sys.argv[1:])\n"

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
 from unibiomed.model.api import UniBiomed
 from unibiomed.model.loading import load
 from unibiomed.model.prediction import Prediction

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-
 from unibiomed.model.api import UniBiomed
 from unibiomed.model.loading import load
 from unibiomed.model.preprocessing import sam_pixels, tile_grid, tiles

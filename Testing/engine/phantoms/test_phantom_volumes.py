@@ -60,7 +60,7 @@ def test_a_volume_repeats_by_seed_and_follows_its_shape() -> None:
     assert np.array_equal(first.volume.array, again.volume.array)
     spacing = first.volume.spacing
     assert spacing[0] == pytest.approx(spacing[1])
-    assert spacing[2] == pytest.approx(116 / 4)
+    assert spacing[2] == pytest.approx(112 / 4)
 
 
 @pytest.mark.parametrize(

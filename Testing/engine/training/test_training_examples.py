@@ -73,7 +73,7 @@ def test_a_conversation_is_spelled_as_inference_spells_prompt_and_follow_up(toke
     second = Turn(templates.REPORT[2], "<p> no findings. the lungs are clear. </p> [SEG]", (np.zeros((64, 64), bool),))
     encoded = encode_conversation(Conversation(picture, (first, second)), tokenizer, 4)
     visual = VisualLayout((4,))
-    history = templates.past_turn("<image>" + first.question, first.answer).replace("<image>", visual.text())
+    history = f"<|user|>\n{visual.text()}{first.question}<|end|>\n<|assistant|>\n{first.answer}<|end|>\n"
     prompt = build_prompt(tokenizer, second.question, history, visual, limit=4096)
     answer = tokenizer.encode(second.answer + "<|end|>")
     assert [*prompt.ids, *answer] == encoded.input_ids.tolist()

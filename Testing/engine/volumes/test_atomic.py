@@ -9,9 +9,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from unibiomed.errors import OutputError
+from unibiomed.volumes import Volume, read_volume
 from unibiomed.volumes.atomic import atomic_folder, atomic_path
+from unibiomed.volumes.masks import BoxMask
+from unibiomed.volumes.segmentation import Segment, Segmentation
+from unibiomed.volumes.writing import write_segmentation
 
 
 def left_in(folder: Path) -> list[str]:
@@ -81,6 +86,22 @@ def test_a_really_full_disk_leaves_nothing_half_written(tiny_disk: Path) -> None
         temporary.write_bytes(bytes(10**6))
     assert left_in(tiny_disk) == ["old.bin"]
     assert (tiny_disk / "old.bin").read_bytes() == b"old"
+
+
+@pytest.fixture(scope="module")
+def brain(shared_dir: Path) -> Volume:
+    return read_volume(shared_dir / "data" / "mr_oblique_dicom")
+
+
+@pytest.mark.parametrize("name", ["seg.seg.nrrd", "seg.nii.gz", "seg.nii", "seg.dcm"])
+def test_every_segmentation_format_survives_a_full_disk(tiny_disk: Path, brain: Volume, name: str) -> None:
+    noise = np.random.default_rng(0).random(brain.shape) > 0.5
+    segment = Segment("noise", "liver", BoxMask.from_full(noise))
+    (tiny_disk / name).write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"the disk (is full|has room)"):
+        write_segmentation(tiny_disk / name, Segmentation(brain.shape, brain.ijk_to_ras, (segment,)), reference=brain)
+    assert left_in(tiny_disk) == [name]
+    assert (tiny_disk / name).read_bytes() == b"old"
 
 
 def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:

@@ -134,6 +134,23 @@ def test_a_grid_too_large_to_store_whole_keeps_its_place_by_slicers_extent_offse
     assert all(np.allclose(placed[key], expected[key]) for key in placed)
 
 
+@pytest.mark.parametrize("corner", [None, (4, 5, 6)])
+def test_a_large_grid_with_one_voxel_or_none_is_stored_as_more_than_one_since_slicer_cannot_open_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corner: tuple[int, int, int] | None
+) -> None:
+    monkeypatch.setattr(writing_nrrd, "FULL_GRID_BYTES", 50)
+    affine = oblique()
+    mask = BoxMask.empty() if corner is None else BoxMask(corner, np.ones((1, 1, 1), dtype=bool))
+    path = tmp_path / "one.seg.nrrd"
+    write_segmentation(
+        path, Segmentation(SHAPE, affine, (Segment("liver", "liver", mask),)), reference=reference(affine)
+    )
+    read = slicerio.read_segmentation(str(path))
+    assert read["voxels"].shape == (2, 2, 2)
+    found = [np.add(ijk, read["referenceImageExtentOffset"]).tolist() for ijk in np.argwhere(read["voxels"])]
+    assert found == ([] if corner is None else [list(corner[::-1])])
+
+
 def test_more_than_255_segments_keep_their_labels(tmp_path: Path) -> None:
     affine = oblique()
     voxel = np.ones((1, 1, 1), dtype=bool)

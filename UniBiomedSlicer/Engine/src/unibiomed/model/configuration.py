@@ -14,6 +14,7 @@ import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,7 @@ class UniBiomedConfig:
 
     def _check(self) -> None:
         image = int(self.vision.image_size[0])
+        starts = set(accumulate(self.sam2.stages))
         rules = (
             (image == self.tile_size, f"vision_config.image_size is {image} but the tile size is {self.tile_size}"),
             (
@@ -245,6 +247,7 @@ class UniBiomedConfig:
             (self.sam2.d_model % 64 == 0, "sam2_config.d_model is not a multiple of 64"),
             (len(self.sam2.stages) == 4 == len(self.sam2.window_spec), "sam2_config needs four stages and windows"),
             (min(self.sam2.stages) >= 1, "sam2_config.stages has an empty stage"),
+            (not starts & set(self.sam2.global_att_blocks), "sam2_config.global_att_blocks has the first of a stage"),
             (self.published.get("ps_version", "v2") == "v2", "ps_version is not v2"),
             (self.published.get("select_layer", -1) == -1, "select_layer is not -1"),
             (not self.language.tie_word_embeddings, "llm_config.tie_word_embeddings is true"),

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contact sheets of phantoms with their truth outlined, for looking at.
 
-``python -m unibiomed.phantoms.contact_sheet docs/phantoms.png`` draws three phantoms of each modality.
+``python -m unibiomed.phantoms.contact_sheet docs/phantoms.png`` draws three phantoms of each modality, the first
+of them healthy.
 """
 
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from unibiomed.phantoms.base import Generator, Phantom
@@ -44,8 +45,8 @@ def tile(phantom: Phantom, plain: bool = False) -> Image.Image:
         pen.text((x, y), name, fill=colors.get(name, ABNORMALITY_COLOR))
         x += width
     text = " ".join(phantom.sentences[name] for name in phantom.abnormalities) or phantom.healthy_sentence
-    pen.text((2, size + 3 * LINE), text[:44], fill=(230, 230, 230))
-    pen.text((2, size + 4 * LINE), text[44:88], fill=(230, 230, 230))
+    for row, line in enumerate(textwrap.wrap(text, 44)[:2]):
+        pen.text((2, size + (3 + row) * LINE), line, fill=(230, 230, 230))
     return canvas
 
 
@@ -66,6 +67,13 @@ def generator_by_name(name: str) -> Generator:
     return {entry.name: entry for table in tables for row in table.values() for entry in row}[name]
 
 
+def _phantom(name: str, seed: int, size: int, abnormal: bool) -> Phantom:
+    """A phantom of a modality word or of a generator's name."""
+    if name in MODALITY_GENERATORS:
+        return generate(name, seed, size, abnormal)
+    return generate_from(generator_by_name(name), seed, size, abnormal)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw a contact sheet to a PNG."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -80,18 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for name in options.only or MODALITY_GENERATORS:
         for r in range(options.rows):
-            row = []
-            for c in range(options.count):
-                seed = options.seed + r * options.count + c
-                abnormal = c % 3 != 0  # the first of three is healthy
-                if name in MODALITY_GENERATORS:
-                    row.append(generate(name, seed, options.size, abnormal))
-                else:
-                    row.append(generate_from(generator_by_name(name), seed, options.size, abnormal))
-            rows.append(row)
+            seeds = range(options.seed + r * options.count, options.seed + (r + 1) * options.count)
+            rows.append([_phantom(name, seed, options.size, c % 3 != 0) for c, seed in enumerate(seeds)])
+    if not options.only:  # all modalities: two in a row
+        rows = [first + second for first, second in zip(rows[::2], rows[1::2], strict=True)]
     picture = sheet(rows, options.plain)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(picture)).save(options.output, optimize=True)
+    picture.save(options.output, optimize=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ ABDOMEN_SPECS = make_specs("abdomen", "CT", ("liver", "spleen", "left kidney", "
 CHEST_SPECS = make_specs("chest", "CT", ("left lung", "right lung", "heart"), THORACIC)
 HEALTHY = {"abdomen": "the liver and the kidneys are unremarkable.", "chest": "the lungs are clear."}
 
+LARGE = {"liver tumor": 0.105, "kidney tumor": 0.095, "lung nodule": 0.078}  # diameter over the image side: "large" from here on
+LEAST = 100  # pixels at 256 x 256: a smaller sliver of an organ is neither present nor absent
+
 
 def window(hu: Field, level: float, width: float) -> Field:
     """Hounsfield units through a display window to 0..1."""
@@ -30,7 +33,7 @@ def sentences(masks: dict[str, Mask]) -> dict[str, str]:
             continue
         place = centroid(mask)
         side = "right" if place[1] < 0 else "left"
-        size = size_word(extent(mask), 0.12)
+        size = size_word(extent(mask), LARGE.get(name, 0.1))
         if name == "liver tumor":
             said[name] = f"a {size} hypodense tumor is seen in the liver."
         elif name == "kidney tumor":
@@ -61,7 +64,7 @@ def _abdomen(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         if not names or np.count_nonzero(section.masks[names[0]]) > 90 * (size / 256) ** 2:
             break
     image = window(section.hu, rng.uniform(30, 50), rng.uniform(340, 430))
-    return make_phantom(image, section.masks, ABDOMEN_SPECS, sentences(section.masks), HEALTHY["abdomen"])
+    return make_phantom(image, section.masks, ABDOMEN_SPECS, sentences(section.masks), HEALTHY["abdomen"], LEAST)
 
 
 def _chest(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
@@ -73,7 +76,7 @@ def _chest(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
         if not names or np.count_nonzero(section.masks[names[0]]) > 90 * (size / 256) ** 2:
             break
     image = window(section.hu, rng.uniform(-620, -560), rng.uniform(1400, 1600))
-    return make_phantom(image, section.masks, CHEST_SPECS, sentences(section.masks), HEALTHY["chest"])
+    return make_phantom(image, section.masks, CHEST_SPECS, sentences(section.masks), HEALTHY["chest"], LEAST)
 
 
 GENERATORS = (

@@ -15,7 +15,7 @@ from unibiomed.phantoms.shapes import Field, grid, rotate, superellipse
 from unibiomed.phantoms.solids import Ellipsoid, SolidNoise
 
 Mask = npt.NDArray[np.bool_]
-LEVELS = (-46.0, 70.0)  # z range of axial slices
+LEVELS = (-46.0, 66.0)  # z range of axial slices
 BRAIN_LEVELS = (-30.0, 58.0)  # z range in which a tumor may lie
 TISSUES = ("air", "skin", "fat", "muscle", "bone", "marrow", "csf", "grey", "white", "eye", "tumor", "core")
 

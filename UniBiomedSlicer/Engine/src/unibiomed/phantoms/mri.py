@@ -15,6 +15,7 @@ SEQUENCES = ("MRI-T1", "MRI-T2", "MRI-FLAIR")
 ANATOMY, ABNORMALITIES = ("brain", "ventricles"), ("tumor",)
 SPECS = {word: make_specs("brain", word, ANATOMY, ABNORMALITIES) for word in SEQUENCES}
 HEALTHY = "the brain is unremarkable."
+LEAST = 130  # pixels at 256 x 256: a smaller sliver of brain or ventricle is neither present nor absent
 
 # Signal (about 0..1) of each tissue in each sequence, in the order of ``TISSUES``:
 # air, skin, fat, muscle, bone, marrow, csf, grey, white, eye, tumor, core
@@ -64,7 +65,7 @@ def tumor_sentence(mask: Mask, brain: Mask, view: str = "axial") -> str:
     along = 0 if view == "axial" else 1  # the direction from front to back
     regions = ("frontal", "parietal", "occipital")
     region = third((place[along] - middle[along]) / max(0.2, spread[along]), regions, -0.3, 0.3)
-    size, side = size_word(extent(mask), 0.13), patient_side(place[1], middle[1])
+    size, side = size_word(extent(mask), 0.125), patient_side(place[1], middle[1])
     where = {"axial": f"{side} {region} region", "coronal": f"{side} hemisphere", "sagittal": f"{region} region"}
     return f"a {size} tumor is seen in the {where[view]}."
 
@@ -79,7 +80,7 @@ def _brain(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
             break
     said = {"tumor": tumor_sentence(section.masks["tumor"], section.masks["brain"])} if abnormal else {}
     image = Scanner(rng, size, sequence).image(rng, section)
-    return make_phantom(image, section.masks, SPECS[sequence], said, HEALTHY)
+    return make_phantom(image, section.masks, SPECS[sequence], said, HEALTHY, LEAST)
 
 
 GENERATORS = (Generator("mri-brain", "MRI", tuple(spec for word in SEQUENCES for spec in SPECS[word]), _brain),)

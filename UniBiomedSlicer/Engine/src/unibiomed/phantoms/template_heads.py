@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from unibiomed.phantoms.base import Generator, Mask, Phantom, make_phantom, make_specs
-from unibiomed.phantoms.mri import HEALTHY, tumor_sentence
+from unibiomed.phantoms.mri import HEALTHY, LEAST, tumor_sentence
 from unibiomed.phantoms.shapes import (
     Field,
     blob,
@@ -259,7 +259,7 @@ def _draw(rng: np.random.Generator, size: int, abnormal: bool) -> Phantom:
             break
     image = _scan(rng, signal, cut.view, masks)
     said = {"tumor": tumor_sentence(masks["tumor"], brain, cut.view)} if abnormal else {}
-    return make_phantom(image, masks, SPECS, said, HEALTHY)
+    return make_phantom(image, masks, SPECS, said, HEALTHY, LEAST)
 
 
 GENERATORS = (Generator("mri-template-head", "MRI", SPECS, _draw),)

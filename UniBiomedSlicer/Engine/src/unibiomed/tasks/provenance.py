@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from unibiomed import __version__
@@ -33,7 +34,7 @@ def provenance_of(
     modality: str | None = None,
     site: str | None = None,
 ) -> Provenance:
-    """The provenance block of ``task`` on ``frames``; the reader's own notes come first.
+    """The provenance block of ``task`` on ``frames``; the reader's own notes come first, folders keep only their name.
 
     ``phrases`` are the targets that the presence gate judged; None where it was not used.
     """
@@ -43,7 +44,7 @@ def provenance_of(
         said.append(PUBLISHED_NOTE)
     return Provenance(
         task=task,
-        model=str(info.name),
+        model=Path(str(info.name)).name if Path(str(info.name)).is_absolute() else str(info.name),
         model_version=str(getattr(info, "version", "") or ""),
         weights_sha256=str(info.sha256 or ""),
         engine_version=__version__,

@@ -84,7 +84,12 @@ def atomic_folder(target: str | os.PathLike[str], *, replace: bool = False) -> I
 
 def write_error(target: str | os.PathLike[str], error: OSError) -> OutputError:
     """The one sentence for a system error met while writing ``target``."""
-    reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}; check the folder and try again")
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno):
+        cause = cause.__cause__ or cause.__context__  # pydicom wraps the system's error in one without a number
+    known = cause if isinstance(cause, OSError) else error
+    said = known.strerror or str(known).partition("\n")[0]
+    reason = _REASONS.get(known.errno or 0, f"{said}; check the folder and try again")
     return OutputError(f"Cannot write {target}: {reason}.")
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from unibiomed.volumes.terminology import resolve
 from unibiomed.volumes.volume import Volume
 
 MAX_LABEL = 65535
+NIFTI_HEADER_BYTES = 352
+"""A NIfTI-1 header (348) and its empty extension flag (4); voxels follow."""
 
 
 def write_nifti(path: Path, segmentation: Segmentation, reference: Volume) -> tuple[Path, ...]:
@@ -87,8 +91,25 @@ def place_image(image: sitk.Image, ijk_to_ras: np.ndarray) -> None:
 
 
 def _write_image(image: sitk.Image, temporary: Path, path: Path) -> None:
-    """SimpleITK reports a failed write as a RuntimeError of its own wording."""
+    """Write and make sure that all of it is there: SimpleITK says nothing when the disk fills up under a NIfTI."""
+    full = OutputError(f"Cannot write {path}: make sure that the disk has room and try again.")
     try:
-        sitk.WriteImage(image, str(temporary), useCompression=temporary.name.lower().endswith(".gz"))
+        sitk.WriteImage(image, str(temporary), useCompression=temporary.suffix.lower() == ".gz")
     except RuntimeError as error:
-        raise OutputError(f"Cannot write {path}: check that the disk has room and try again.") from error
+        raise full from error
+    if not _is_complete(temporary, image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()):
+        raise full
+
+
+def _is_complete(path: Path, voxel_bytes: int) -> bool:
+    """Whether header and voxels are all in the file; a compressed one is read through, which checks its sum."""
+    if path.suffix.lower() != ".gz":
+        return path.stat().st_size >= NIFTI_HEADER_BYTES + voxel_bytes
+    length = 0
+    try:
+        with gzip.open(path, "rb") as handle:
+            while chunk := handle.read(1 << 20):
+                length += len(chunk)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return False
+    return length >= NIFTI_HEADER_BYTES + voxel_bytes

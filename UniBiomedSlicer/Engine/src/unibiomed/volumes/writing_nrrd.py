@@ -51,7 +51,7 @@ def layered_labelmap(segmentation: Segmentation) -> tuple[np.ndarray, tuple[int,
     dtype = np.uint8 if len(segmentation.segments) < 256 else np.uint16
     k0, j0, i0, shape = 0, 0, 0, segmentation.shape
     if np.prod(shape, dtype=float) * len(layers) * np.dtype(dtype).itemsize > FULL_GRID_BYTES:
-        (k0, j0, i0), shape = BoxMask.box_around([segment.mask for segment in segmentation.segments])
+        (k0, j0, i0), shape = _storable_box(segmentation)
     labels = np.zeros((len(layers), *shape), dtype=dtype)
     layer_of = {}
     for layer, members in enumerate(layers):
@@ -63,6 +63,15 @@ def layered_labelmap(segmentation: Segmentation) -> tuple[np.ndarray, tuple[int,
             labels[layer][box][mask.array] = index + 1
     voxels = labels.transpose(0, 3, 2, 1)
     return (voxels if len(layers) > 1 else voxels[0]), (i0, j0, k0), layer_of
+
+
+def _storable_box(segmentation: Segmentation) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Offset and shape of the box around all segments, two voxels or more along each axis: NRRD has no empty axis,
+    and Slicer 5.13 ends at once on a labelmap of a single voxel."""
+    offset, shape = BoxMask.box_around([segment.mask for segment in segmentation.segments])
+    sizes = tuple(max(size, min(2, whole)) for size, whole in zip(shape, segmentation.shape, strict=True))
+    places = zip(offset, sizes, segmentation.shape, strict=True)
+    return tuple(min(start, whole - size) for start, size, whole in places), sizes
 
 
 def _document(
