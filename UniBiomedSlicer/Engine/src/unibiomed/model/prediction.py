@@ -63,7 +63,10 @@ def strip_ending(text: str) -> str:
 
 
 def read_spans(text: str, n_segments: int) -> tuple[str, tuple[Span, ...]]:
-    """Plain text and spans of an answer; segments beyond ``n_segments`` are not counted."""
+    """Plain text and spans of an answer; segments beyond ``n_segments`` are not counted.
+
+    Where a tag is taken out, one blank at most is left, and none before punctuation.
+    """
     plain = ""
     groups: list[tuple[int, int, list[int]]] = []
     opened: int | None = None
@@ -84,7 +87,9 @@ def read_spans(text: str, n_segments: int) -> tuple[str, tuple[Span, ...]]:
             segment += 1
         elif piece != "</p>":
             joined = joined and piece.strip(" ,\n") == ""
-            plain = _appended(plain, piece)
+            left = plain.rstrip() if piece.startswith(tuple(".,;:!?")) else plain
+            groups = [(min(start, len(left)), min(end, len(left)), own) for start, end, own in groups]
+            plain = left + (piece.lstrip() if not left or left[-1].isspace() else piece)
     plain = plain.rstrip()
     spans = []
     for start, end, segments in groups:
@@ -92,12 +97,3 @@ def read_spans(text: str, n_segments: int) -> tuple[str, tuple[Span, ...]]:
         if known := tuple(s for s in segments if s < n_segments):
             spans.append(Span(plain[start:end], start, end, known))
     return plain, tuple(spans)
-
-
-def _appended(left: str, right: str) -> str:
-    """Join two pieces that a tag parted: one blank at most, none before punctuation."""
-    if not left or left[-1].isspace():
-        right = right.lstrip()
-    if right[:1] in tuple(".,;:!?") and left[-1:].isspace():
-        left = left.rstrip()
-    return left + right
