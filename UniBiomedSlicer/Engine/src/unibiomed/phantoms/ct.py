@@ -15,7 +15,8 @@ ABDOMEN_SPECS = make_specs("abdomen", "CT", ("liver", "spleen", "left kidney", "
 CHEST_SPECS = make_specs("chest", "CT", ("left lung", "right lung", "heart"), THORACIC)
 HEALTHY = {"abdomen": "the liver and the kidneys are unremarkable.", "chest": "the lungs are clear."}
 
-LARGE = {"liver tumor": 0.105, "kidney tumor": 0.095, "lung nodule": 0.078}  # diameter over the image side: "large" from here on
+# "large" from this diameter over the image side on
+LARGE = {"liver tumor": 0.105, "kidney tumor": 0.095, "lung nodule": 0.078}
 LEAST = 100  # pixels at 256 x 256: a smaller sliver of an organ is neither present nor absent
 
 
