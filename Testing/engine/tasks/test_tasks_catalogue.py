@@ -55,6 +55,11 @@ def test_an_ambiguous_name_is_asked_back():
     assert known.resolve("tumor", "CT", "colon").phrase == "tumor in colon CT"
 
 
+def test_a_name_alone_means_the_wider_site():
+    assert published().resolve("liver", "CT").phrase == "liver in abdomen CT"
+    assert published().resolve("liver", "CT", "liver").phrase == "liver in liver CT"
+
+
 def test_a_model_without_a_list_has_the_published_one():
     bare = SimpleNamespace(info=SimpleNamespace(targets=(), presence={}))
     known = catalogue_of(bare)

@@ -97,6 +97,9 @@ class Catalogue:
         sites = {target.site for target in choices}
         if len(bases) > 1:
             raise InputError(f'Say which modality is meant for "{words}": {_either(sorted(bases))}.')
+        if len(sites) > 1 and (wider := [target for target in choices if target.site != target.name]):
+            # "liver in abdomen" and "liver in liver": the wider site is what a name alone means.
+            choices, sites = wider, {target.site for target in wider}
         if len(sites) > 1:
             raise InputError(f'Say which site is meant for "{words}": {_either(sorted(sites))}.')
         return choices[0]

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from unibiomed.tasks.results import Extent, TextSpan
 
+# Words of the trained phrases that read oddly in a sentence.
+_SPOKEN = {"endoscope": "endoscopy", "retinal": "retina"}
+
 
 class Text:
     """Text as it grows, with the spans that speak of segments."""
@@ -72,6 +75,13 @@ def sentence_case(text: str) -> str:
 def full_stop(text: str) -> str:
     """``text`` ending in exactly one mark."""
     return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def picture_name(modality: str | None, site: str | None) -> str:
+    """``CT image of the abdomen``, ``Endoscopy image of the colon``, ``Image`` where nothing is known."""
+    word = _SPOKEN.get(modality or "", modality or "")
+    what = f"{sentence_case(word)} image" if word not in ("", "unknown") else "Image"
+    return f"{what} of the {_SPOKEN.get(site, site)}" if site else what
 
 
 def joined(words: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from unibiomed.tasks.answers import ParsedAnswer
 from unibiomed.tasks.catalogue import Catalogue, Target, catalogue_of
-from unibiomed.tasks.compose import Text, joined, ranges, volume_text
+from unibiomed.tasks.compose import Text, joined, picture_name, ranges, volume_text
 from unibiomed.tasks.detections import Collector, Detection, detect
 from unibiomed.tasks.findings import findings_of
 from unibiomed.tasks.frames import Frames
@@ -188,10 +188,9 @@ def _write(
 ) -> Text:
     """The report: what the picture is, what it shows, what was found."""
     text = Text()
-    what = f"{seen.modality} image" if seen.modality else "Image"
     sites = joined([part.site for part in seen.parts if part.site])
     count = f", {len(frames)} {frames.mapping.axis} slices, {slices_read} read" if len(frames) > 1 else ""
-    text.add(f"{what}{f' of the {sites}' if sites else ''}{count}.")
+    text.add(f"{picture_name(seen.modality, sites)}{count}.")
     if structures:
         text.add(" It shows ")
         for number, item in enumerate(structures):

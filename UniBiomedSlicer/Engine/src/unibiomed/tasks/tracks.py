@@ -128,7 +128,8 @@ def not_found(track: Track, slices_read: int, reason: str = "") -> NotFound:
     target, best = track.target, nearest_miss(track.evidence)
     if not reason:
         where = "the image" if slices_read == 1 else f"any of the {slices_read} slices read"
-        reason = f"Not seen in {where}" + (f"; closest, slice {best.slice}: {best.reason}." if best else ".")
+        near = f"closest, slice {best.slice}: {best.reason}" if best else "the model answered without a segment"
+        reason = f"Not seen in {where}; {near}."
     return NotFound(
         phrase=target.phrase, target=target.name, kind=target.kind, slices_read=slices_read, reason=reason, best=best
     )

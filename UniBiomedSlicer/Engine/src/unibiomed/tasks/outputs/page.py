@@ -16,7 +16,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from unibiomed.tasks.compose import extent_text, full_stop, ranges, sentence_case, volume_text
+from unibiomed.tasks.compose import extent_text, full_stop, picture_name, ranges, sentence_case, volume_text
 from unibiomed.tasks.outputs.colors import Rgb
 from unibiomed.tasks.outputs.views import View, halo, outline
 from unibiomed.tasks.results import Interpretation, Provenance, SegmentResult, TextSpan
@@ -45,7 +45,7 @@ def render_page(result: Interpretation, views: Sequence[View], colors: dict[str,
     return template.render(
         result=result,
         is_volume=volume,
-        title=sentence_case(_title(result)),
+        title=picture_name(result.modality, result.site),
         pieces=[Piece(_unbroken(piece.text), piece.segments) for piece in pieces(result.text, result.spans)],
         findings=[
             {"finding": item, "row": _row(by_id[item.segments[0]], result, names, colors)}
@@ -206,11 +206,6 @@ def _window(window: dict[str, Any]) -> str:
     numbers = {key: value for key, value in window.items() if key not in ("name", "kind")}
     told = ", ".join(f"{key} {value:g}" for key, value in numbers.items())
     return f"{window['name']}" + (f" ({told})" if told else "")
-
-
-def _title(result: Interpretation) -> str:
-    what = "image" if result.modality == "unknown" else result.modality
-    return f"{what} of the {result.site}" if result.site else what
 
 
 def _css(color: Rgb) -> str:

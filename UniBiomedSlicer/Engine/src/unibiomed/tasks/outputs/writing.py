@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from unibiomed.tasks.compose import sentence_case
+from unibiomed.tasks.compose import picture_name
 from unibiomed.tasks.outputs.colors import segment_colors
 from unibiomed.tasks.outputs.overlay import overlay_image
 from unibiomed.tasks.outputs.page import render_page
@@ -45,6 +45,5 @@ def write_outputs(
 
 def title(interpretation: Interpretation) -> str:
     """What the picture is, in a few words."""
-    what = "image" if interpretation.modality == "unknown" else interpretation.modality
-    site = f" of the {interpretation.site}" if interpretation.site else ""
-    return sentence_case(f"{what}{site}, {interpretation.provenance.source.name}")
+    source = interpretation.provenance.source.name
+    return f"{picture_name(interpretation.modality, interpretation.site)}, {source}"
