@@ -187,8 +187,11 @@ def test_evaluate_prints_and_saves_the_table(cli, tmp_path, monkeypatch):
     assert {figure["task"] for figure in data["figures"]} == {"segment"}
 
 
-def test_demo_interprets_both_inputs_and_shows_the_dice_of_the_phantom(cli, model, tmp_path, monkeypatch):
+def test_demo_interprets_both_inputs_and_shows_the_dice_of_the_phantom(cli, model, driver, tmp_path, monkeypatch):
     import unibiomed.phantoms
+
+    # In a real head, single pixels of one grey value would be thousands of tumours.
+    monkeypatch.setitem(driver.load_fakes().GREY, "liver tumor", (300, 300))
 
     small = unibiomed.phantoms.generate_volume
     monkeypatch.setattr(
