@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 SHAPE = (12, 40, 48)
 

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from unibiomed import __version__
 from unibiomed.tasks.schema import from_json
 
