@@ -37,8 +37,8 @@ def tiny_config(tokenizer) -> UniBiomedConfig:
         sam2={
             "embed_dim": 16,
             "num_heads": 1,
-            "stages": [1, 1, 1, 1],
-            "global_att_blocks": [2],
+            "stages": [1, 1, 2, 1],
+            "global_att_blocks": [3],
             "d_model": 64,
             "mem_layers": 1,
             "mem_ffn": 64,

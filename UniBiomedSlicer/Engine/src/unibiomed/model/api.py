@@ -52,14 +52,16 @@ class UniBiomed:
         *,
         cache: FeatureCache | None = None,
         speculative: bool = True,
+        max_new_tokens: int = MAX_NEW_TOKENS,
     ) -> None:
-        """``speculative=False`` decodes token by token, for comparison."""
+        """``speculative=False`` decodes token by token, for comparison; ``max_new_tokens`` ends an endless answer."""
         self.model = model
         self.tokenizer = tokenizer
         self.info = info
         self.cache = cache if cache is not None else FeatureCache()
         self._choice = choice
         self._speculative = speculative
+        self._max_new_tokens = max_new_tokens
         eos, seg = tokenizer.convert_tokens_to_ids(["<|im_end|>", "[SEG]"])
         self._decoder = Decoder(model.language_model, StopRule(tokenizer, eos), seg)
         self._encoder = Encoder(model, self.cache, choice.device)
@@ -230,7 +232,7 @@ class UniBiomed:
             drafters = [self._answers.drafter(t, g) for t, g in zip(texts, guesses, strict=True)]
         room = self._limit - max(len(prompt.ids) for prompt in asked)
         answers, fed = self._decoder.decode(
-            embedded, prefix=prefix, drafters=drafters, max_new_tokens=min(MAX_NEW_TOKENS, room)
+            embedded, prefix=prefix, drafters=drafters, max_new_tokens=min(self._max_new_tokens, room)
         )
         for text, answer in zip(texts, answers, strict=True):
             self._answers.remember(text, answer.token_ids)

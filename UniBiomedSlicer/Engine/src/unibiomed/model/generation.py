@@ -163,7 +163,9 @@ class Decoder:
     def _draft(self, drafter: Drafter | None, answer: Answer, limit: int, lone: bool) -> list[int]:
         if drafter is None or lone:
             return []
-        return list(drafter(answer.token_ids))[: max(limit - len(answer.token_ids) - 1, 0)]
+        draft = list(drafter(answer.token_ids))[: max(limit - len(answer.token_ids) - 1, 0)]
+        # The token that would end the answer need not be fed: the row before it decides.
+        return draft[:-1] if draft and self._stop([*answer.token_ids, *draft]) else draft
 
     def _embed(self, ids: Sequence[int]) -> torch.Tensor:
         table = self._model.model.embed_tokens

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model folder says of itself (``unibiomed.json``) and proof that its files are the recorded ones."""
+"""What a model folder says of itself (``unibiomed.json``)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from unibiomed.errors import CheckpointError
+from unibiomed.model.manifest import file_sha256, read_manifest
 
-DESCRIPTION, MANIFEST = "unibiomed.json", "unibiomed-files.json"
-_CHUNK = 1 << 22
+DESCRIPTION = "unibiomed.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class ModelInfo:
     @cached_property
     def sha256(self) -> str:
         """One SHA-256 over the names and contents of the weight files; taken from the manifest where there is one."""
-        recorded = read_manifest(self.folder)
+        record = read_manifest(self.folder)
+        recorded = {name: file.sha256 for name, file in record.files.items()} if record else {}
         files = sorted(p.name for p in self.folder.glob("*.safetensors"))
         hashes = {name: recorded.get(name) or file_sha256(self.folder / name) for name in files}
         if len(files) == 1:
@@ -68,46 +69,6 @@ def read_info(folder: Path, *, name: str, revision: str | None = None) -> ModelI
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{folder / DESCRIPTION} is not as it should be: {error!r}.") from error
-
-
-def verify_files(folder: Path) -> None:
-    """Compare every file with the SHA-256 recorded in ``unibiomed-files.json``, if the folder has that file.
-
-    Raises CheckpointError that names the files that differ or are gone.
-    """
-    wrong = []
-    for name, expected in read_manifest(folder).items():
-        path = folder / name
-        if not path.is_file():
-            wrong.append(f"{name} (gone)")
-        elif file_sha256(path) != expected:
-            wrong.append(name)
-    if wrong:
-        raise CheckpointError(
-            f"Files in {folder} are not the recorded ones: {', '.join(wrong)}; fetch the model again."
-        )
-
-
-def read_manifest(folder: Path) -> dict[str, str]:
-    """File name → SHA-256 as recorded when the model was fetched; empty without a record."""
-    values = _read_json(folder / MANIFEST)
-    if odd := [
-        n for n, s in values.items() if Path(n).is_absolute() or ".." in Path(n).parts or not isinstance(s, str)
-    ]:
-        raise CheckpointError(f"{folder / MANIFEST} records files that cannot be checked: {', '.join(odd[:5])}.")
-    return values
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    try:
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(_CHUNK):
-                digest.update(block)
-            return digest.hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -96,8 +96,8 @@ class ModelStore:
             if not bundled_folder().is_dir():
                 raise CheckpointError("This build has no bundled model; name a folder or download one.")
             return bundled_folder()
-        if _NAME.fullmatch(text) and read_manifest(self._folder(text)) is not None:
-            return self._folder(text)
+        if (stored := self.find(text)) is not None:
+            return stored
         folder = Path(text).expanduser()
         if folder.is_dir():
             return folder
@@ -108,6 +108,11 @@ class ModelStore:
         known = ", ".join(model.name for model in self.list()) or "none"
         hint = f"; download it with `unibiomed models download {text}`" if "/" in text and _NAME.fullmatch(text) else ""
         raise CheckpointError(f"There is no model {text!r} on this machine (known: {known}){hint}.")
+
+    def find(self, name: str) -> Path | None:
+        """The folder of the stored model ``name``, None where the store has none."""
+        folder = self._folder(name)
+        return folder if _NAME.fullmatch(name) and read_manifest(folder) is not None else None
 
     def look_up(self, repo_id: str, revision: str | None = None) -> RemoteModel:
         """What the Hub has under ``repo_id``: the fixed revision, licence, files and sizes."""

@@ -111,7 +111,7 @@ def train(
         done += 1
         for name, value in {"loss": loss.detach(), "grad_norm": norm, **parts}.items():
             averages.setdefault(name, []).append(float(value))
-        if done % options.log_every == 0 and accelerator.is_main_process:
+        if (done % options.log_every == 0 or done == options.steps) and accelerator.is_main_process:
             record = {"step": done, "seconds": round(spent + time.monotonic() - started, 1)}
             record |= {name: round(sum(values) / len(values), 5) for name, values in averages.items()}
             averages = {}
