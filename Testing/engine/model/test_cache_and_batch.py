@@ -73,6 +73,7 @@ def test_the_prefix_of_a_picture_is_not_read_again(golden_case: Callable, golden
 
 
 def test_a_batch_answers_as_single_calls_do(golden_model: UniBiomed, golden_model_folder: Path, runs: Counter) -> None:
+    golden_model._max_new_tokens = 12
     one, two = picture(1), picture(2)
     images = [one, two, one.copy(), one]
     texts = [QUESTION, QUESTION, "<image>Please segment spleen in abdomen CT.", "<image>\nWhat is the <region>?"]
@@ -80,7 +81,7 @@ def test_a_batch_answers_as_single_calls_do(golden_model: UniBiomed, golden_mode
     tiles_each = golden_model._encoder.visual_rows([Scene.image(one)])[0].shape[0] // 256
     assert runs["vit"] == 2 * tiles_each
     assert runs["hiera"] <= 2
-    plain = load(golden_model_folder, device="cpu", speculative=False)
+    plain = load(golden_model_folder, device="cpu", speculative=False, max_new_tokens=12)
     alone = [plain.predict(image, text) for image, text in zip(images, texts, strict=True)]
     for a, b in zip(together, alone, strict=True):
         assert a.token_ids == b.token_ids
@@ -107,7 +108,7 @@ def test_sam_does_not_run_for_an_answer_without_segments(
 
 
 def entry(value: float, numbers: int = 256) -> dict[str, torch.Tensor]:
-    return {"a": torch.full((numbers,), value)}
+    return {"a": torch.full((numbers,), float(value))}
 
 
 def test_the_cache_keeps_its_budget_and_forgets_the_oldest() -> None:
@@ -145,7 +146,7 @@ def test_a_tiny_budget_changes_no_answer(golden_case: Callable, golden_model_fol
     assert (
         case.predict(load(golden_model_folder, device="cpu", cache=FeatureCache(0))).text == case.expected["prediction"]
     )
-    spilled = load(golden_model_folder, device="cpu", cache=FeatureCache(0, spill=tmp_path))
+    spilled = load(golden_model_folder, device="cpu", cache=FeatureCache(0, spill=tmp_path), max_new_tokens=12)
     image = picture(3)
     first, second = spilled.predict(image, QUESTION), spilled.predict(image, QUESTION)
     assert spilled.cache.statistics.spilled_hits > 0

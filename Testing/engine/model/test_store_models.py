@@ -262,6 +262,18 @@ def test_the_store_is_where_the_environment_says_and_a_folder_is_its_own_path(so
         resolve("nothing-here")
 
 
+def test_a_stored_model_is_loaded_by_its_name_and_a_changed_one_is_not(shared_dir, root, monkeypatch):
+    from unibiomed.model.loading import load
+
+    monkeypatch.setenv("UNIBIOMED_MODELS", str(root))
+    folder = ModelStore().import_folder(shared_dir / "golden" / "model", "Org/Tiny").folder
+    info = load("Org/Tiny", device="cpu").info
+    assert (info.name, info.folder) == ("Org/Tiny", folder)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load("Org/Tiny", device="cpu")
+
+
 def test_a_model_with_a_damaged_record_is_listed_as_such_and_can_be_removed(source, root):
     store = ModelStore(root)
     store.import_folder(source, "good")
