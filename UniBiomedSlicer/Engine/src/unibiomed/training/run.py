@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer
 
 from unibiomed.errors import OutputError
 from unibiomed.model.checkpoint import IMAGE_CONTEXT, load_model, save_model
@@ -71,7 +72,7 @@ def run(
     torch.manual_seed(options.seed)
     aids = None
     if options.start is None:
-        tokenizer = mini_tokenizer()
+        tokenizer = _tokenizer(options.out / "tokenizer")
         model = UniBiomedModel(mini_config(len(tokenizer)))
         initialise(model)
         model.image_context_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
@@ -100,6 +101,16 @@ def run(
             description = json.dumps(mini_description(examples.catalogue), indent=1)
             (temporary / "unibiomed.json").write_text(description + "\n", encoding="utf-8")
     return result
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The run's own tokenizer: a resumed run must spell as it did when it began, whatever the phantoms say by now."""
+    if folder.is_dir():
+        return Qwen2Tokenizer.from_pretrained(str(folder), local_files_only=True)
+    tokenizer = mini_tokenizer()
+    with atomic_folder(folder) as temporary:
+        tokenizer.save_pretrained(temporary)
+    return tokenizer
 
 
 def _with_given(loop: LoopOptions, options: RunOptions) -> LoopOptions:
