@@ -50,9 +50,9 @@ def test_a_segmentation_mask_is_filled_exactly_where_the_phantom_has_the_target(
 
 def test_a_healthy_picture_says_no_findings_with_an_empty_mask(tokenizer):
     phantom = generate("X-Ray", 3, size=64, abnormal=False)
-    mix = Mix(text_turns=4)
+    mix = Mix(text_questions=4)
     example = make_example(phantom, tuple(phantom.specs.values()) * 2 + (_foreign(),), np.random.default_rng(0), mix)
-    answers = {turn.question: turn for turn in example.conversations[1].turns}
+    answers = {turn.question: turn for c in example.conversations[1:] for turn in c.turns}
     recognition = next(turn for question, turn in answers.items() if question in templates.RECOGNISE)
     assert recognition.answer == "It is [SEG]. no findings in chest X-Ray."
     assert not recognition.masks[0].any()

@@ -34,7 +34,7 @@ class Mix:
         absent_share: probability that such a prompt asks for something that is not there.
         foreign_share: of the absent ones, the share that comes from another modality or site.
         default_template_share: how often the template that inference uses is taken instead of any of the trained ones.
-        text_turns: grounded text questions packed into the second conversation.
+        text_questions: grounded text questions, each in a conversation of its own.
         region_share: probability of a region question (a second look by the vision tower, at a drawn box).
         direct_prompts: masks that are taught without a question.
     """
@@ -43,7 +43,7 @@ class Mix:
     absent_share: float = 0.3
     foreign_share: float = 0.35
     default_template_share: float = 0.75
-    text_turns: int = 1
+    text_questions: int = 2
     region_share: float = 0.3
     direct_prompts: int = 6
 
@@ -52,13 +52,14 @@ def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.ra
     """All conversations about one phantom; ``catalogue`` is where absent targets of other pictures come from."""
     blank = np.zeros(phantom.image.shape[:2], dtype=bool)
     segmentation = Conversation(phantom.image, _segmentation_turns(phantom, catalogue, blank, rng, mix))
-    text = Conversation(phantom.image, _text_turns(phantom, blank, rng, mix))
+    # One conversation a question: an answer that follows a true answer is read off from that, not from the picture.
+    texts = [Conversation(phantom.image, (turn,)) for turn in _text_turns(phantom, blank, rng, mix)]
     drawn = ()
     if phantom.masks and rng.random() < mix.region_share:
         drawn = (_region_conversation(phantom, rng, mix),)
     return Example(
         image=phantom.image,
-        conversations=(segmentation, text),
+        conversations=(segmentation, *texts),
         drawn=drawn,
         dense={phantom.specs[name].phrase: mask for name, mask in phantom.masks.items()},
         direct=_direct(phantom, rng, mix),
@@ -115,7 +116,7 @@ def _foreign_phrase(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np
 
 def _text_turns(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> tuple[Turn, ...]:
     makers = [_recognition_turn, _report_turn, _question_turn, _description_turn]
-    picked = rng.permutation(len(makers))[: mix.text_turns]
+    picked = rng.permutation(len(makers))[: mix.text_questions]
     return tuple(makers[i](phantom, blank, rng, mix) for i in picked)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from unibiomed.model.configuration import UniBiomedConfig
 from unibiomed.phantoms import TargetSpec
 from unibiomed.training.loop import LoopOptions
+from unibiomed.training.objective import LossWeights
 from unibiomed.training.phantom_data import sample_texts
 from unibiomed.training.vocabulary import build_tokenizer
 
@@ -66,4 +67,11 @@ def mini_description(targets: Iterable[TargetSpec]) -> dict[str, Any]:
 
 def mini_options(steps: int) -> LoopOptions:
     """Mini's recipe for a run of ``steps`` steps."""
-    return LoopOptions(steps=steps, batch_size=10, warmup_steps=100, decay_steps=steps // 4, learning_rate=1e-3)
+    return LoopOptions(
+        steps=steps,
+        batch_size=10,
+        warmup_steps=100,
+        decay_steps=steps // 2,
+        learning_rate=1e-3,
+        weights=LossWeights(language=4.0),
+    )
