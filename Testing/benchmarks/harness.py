@@ -19,7 +19,8 @@ from unibiomed.model.configuration import UniBiomedConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GOLDEN = REPOSITORY / "Testing" / "data" / "golden"
-ANSWER = "Sure, it is [SEG].<|end|>"
+# Eleven tokens, as the published answer has with the published tokenizer.
+ANSWER = "Sure, it is the [SEG].<|end|>"
 QUESTION = "<image>Please segment liver in abdomen CT."
 TARGETS = ("liver", "spleen", "left kidney", "right kidney", "pancreas")
 

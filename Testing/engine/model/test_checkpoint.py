@@ -120,6 +120,15 @@ def test_settings_that_no_tolerance_would_show_have_the_published_values(golden_
     assert implementations == {"sdpa"}
 
 
+def test_computed_tables_stay_in_float32_in_half_precision(golden_model_folder: Path) -> None:
+    exact, half = load_model(golden_model_folder).model, load_model(golden_model_folder, dtype=torch.bfloat16).model
+    assert half.dtype == torch.bfloat16
+    for part in ("language_model.model.rotary_emb", "grounding_encoder.memory_attention.rotary_emb"):
+        assert half.get_submodule(part).inv_freq.dtype == torch.float32
+        assert torch.equal(half.get_submodule(part).inv_freq, exact.get_submodule(part).inv_freq)
+    assert half.grounding_encoder.shared_image_embedding.positional_embedding.dtype == torch.float32
+
+
 def test_rope_scaling_of_the_config_is_honoured(golden_model_folder: Path) -> None:
     values = json.loads((golden_model_folder / "config.json").read_text())
     values["llm_config"]["rope_scaling"] = {"type": "dynamic", "factor": 2.0}

@@ -65,9 +65,7 @@ def test_where_a_finding_lies_is_where_its_sentence_says(name: str) -> None:
         for finding, sentence in phantom.sentences.items():
             y, x = centroid(phantom.masks[finding])
             words = sentence.rstrip(".").split()
-            if {"quadrant", "image", "retina"} & set(
-                words
-            ):  # elsewhere it is the side of the heart or of the patient
+            if {"quadrant", "image", "retina"} & set(words):  # elsewhere it is the side of the heart or of the patient
                 assert ("left" in words) <= (x < -0.02), (seed, sentence, x)
                 assert ("right" in words) <= (x > 0.02), (seed, sentence, x)
                 assert bool({"central", "center"} & set(words)) <= (abs(x) < 0.2), (seed, sentence, x)

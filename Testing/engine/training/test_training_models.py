@@ -44,7 +44,9 @@ def test_adapters_leave_both_image_encoders_and_the_memory_as_they_are(tiny_mode
     add_adapters(tiny_model, LoraOptions(rank=2, alpha=4))
     frozen = [name for name, p in tiny_model.named_parameters() if not p.requires_grad]
     for part in ("vision_model.", "grounding_encoder.vision_encoder.", "grounding_encoder.memory_attention."):
-        assert all(name in frozen for name in before if name.startswith(part) and name in dict(tiny_model.named_parameters()))
+        assert all(
+            name in frozen for name in before if name.startswith(part) and name in dict(tiny_model.named_parameters())
+        )
 
 
 def test_a_finished_model_is_never_overwritten(tmp_path):
@@ -56,7 +58,12 @@ def test_a_finished_model_is_never_overwritten(tmp_path):
 def test_a_model_is_fine_tuned_with_lora_from_a_folder_to_a_folder(tiny_model, tokenizer, tmp_path):
     save_model(tiny_model, tokenizer, tmp_path / "start")
     options = RunOptions(
-        out=tmp_path / "run", steps=1, start=tmp_path / "start", batch_size=1, workers=0, lora=LoraOptions(rank=2, alpha=4)
+        out=tmp_path / "run",
+        steps=1,
+        start=tmp_path / "start",
+        batch_size=1,
+        workers=0,
+        lora=LoraOptions(rank=2, alpha=4),
     )
     result = run(options)
     assert result == tmp_path / "run" / "model"

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813 (its usual name)
+import SimpleITK as sitk
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from unibiomed.errors import InputError

@@ -51,7 +51,8 @@ def load_model(folder: Path | str, *, dtype: torch.dtype = torch.float32, attent
     config = UniBiomedConfig.from_file(folder / "config.json")
     files = weight_files(folder)
     tokenizer = load_tokenizer(folder, config)
-    model = UniBiomedModel.empty(config, attention=attention).to(dtype)
+    model = UniBiomedModel.empty(config, attention=attention)
+    _cast(model, dtype)
     stored = _fill(model, files)
     # The dense positional grid is computed in float32 in every mode, from values rounded to the model's dtype.
     for embedding in (
@@ -166,6 +167,16 @@ def save_model(
         raise OutputError(f"The model cannot be written to {folder}: {error.strerror or error}.") from error
     except SafetensorError as error:
         raise OutputError(f"The model cannot be written to {folder}: {error}.") from error
+
+
+def _cast(model: UniBiomedModel, dtype: torch.dtype) -> None:
+    """Change the dtype of what a checkpoint holds; tables that are computed (rotary frequencies) stay in float32."""
+    held = model.state_dict().keys()
+    computed = {name: table for name, table in model.named_buffers() if name not in held}
+    model.to(dtype)
+    for name, table in computed.items():
+        owner, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(owner), leaf, table)
 
 
 def _fill(model: UniBiomedModel, files: list[Path]) -> dict[str, torch.dtype]:

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its usual name)
+import SimpleITK as sitk
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from unibiomed.errors import InputError

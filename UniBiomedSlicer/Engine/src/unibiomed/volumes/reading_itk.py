@@ -8,7 +8,7 @@ from typing import Any
 
 import nrrd
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its usual name)
+import SimpleITK as sitk
 
 from unibiomed.errors import InputError
 from unibiomed.volumes.frames import choose_frame
