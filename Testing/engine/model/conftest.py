@@ -17,21 +17,6 @@ from unibiomed.model.api import UniBiomed
 from unibiomed.model.loading import load
 from unibiomed.model.prediction import Prediction
 
-CASES = (
-    "c1_image_one_mask",
-    "c2_image_tiles_two_masks",
-    "c3_region_prompts",
-    "c4_video_6_frames",
-    "c5_text_followup",
-    "c6_image_followup",
-    "c7_image_no_seg_eos",
-    "c8_video_9_frames",
-    "c9_video_3_frames_two_masks",
-)
-# The small cases that the repository ships.
-BUNDLED_CASES = ("c3_region_prompts", "c5_text_followup", "c6_image_followup")
-
-
 @dataclass(frozen=True)
 class GoldenCase:
     """One request and what the released code made of it."""
