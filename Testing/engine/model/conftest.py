@@ -17,6 +17,7 @@ from unibiomed.model.api import UniBiomed
 from unibiomed.model.loading import load
 from unibiomed.model.prediction import Prediction
 
+
 @dataclass(frozen=True)
 class GoldenCase:
     """One request and what the released code made of it."""
