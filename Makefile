@@ -58,7 +58,8 @@ evaluate: setup-dev
 	$(BIN)/unibiomed evaluate --model mini --output runs/evaluation
 
 train-mini: setup-dev
-	$(BIN)/unibiomed train --output runs/mini
+	$(BIN)/unibiomed train --output runs/mini --steps 1950
+	$(BIN)/unibiomed train --output runs/mini-memory --start runs/mini/model --tune memory --steps 300
 
 clean:
 	rm -rf $(VENV) demo-output runs

@@ -49,6 +49,15 @@ def test_adapters_leave_both_image_encoders_and_the_memory_as_they_are(tiny_mode
         )
 
 
+def test_teaching_the_memory_changes_nothing_for_single_pictures(tiny_model, tokenizer, tmp_path):
+    save_model(tiny_model, tokenizer, tmp_path / "start", dtype=torch.float16)
+    options = RunOptions(out=tmp_path / "run", steps=1, start=tmp_path / "start", tune="memory", workers=0)
+    before, after = load_model(tmp_path / "start").model.state_dict(), load_model(run(options)).model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("memory" in name or "object_pointer" in name for name in changed)
+
+
 def test_a_finished_model_is_never_overwritten(tmp_path):
     (tmp_path / "model").mkdir()
     with pytest.raises(OutputError, match="there already"):

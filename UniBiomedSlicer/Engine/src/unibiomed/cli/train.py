@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -13,6 +14,13 @@ from unibiomed.cli import options
 from unibiomed.cli.opening import check_folder
 from unibiomed.cli.terminal import Terminal
 from unibiomed.errors import Cancelled, InputError
+
+
+class Tune(StrEnum):
+    """What of a model is trained."""
+
+    lora = "lora"
+    memory = "memory"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +36,11 @@ def train_command(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = 10_000,
     start: Annotated[
         str | None,
-        typer.Option("--start", help="A model to fine-tune with LoRA (else Mini from nothing).", show_default=False),
+        typer.Option("--start", help="A model to fine-tune (else Mini from nothing).", show_default=False),
     ] = None,
+    tune: Annotated[
+        Tune, typer.Option("--tune", help="What of --start is trained: LoRA, or SAM 2's memory alone.")
+    ] = Tune.lora,
     seed: Annotated[int, typer.Option("--seed", help="Of the weights.")] = 0,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Images a step (else the recipe's).", show_default=False)
@@ -50,6 +61,8 @@ def train_command(
 
     [bold]unibiomed train -o runs/mini --steps 12000[/bold]
 
+    [bold]unibiomed train -o runs/memory --start runs/mini/model --tune memory --steps 300[/bold]
+
     [bold]unibiomed train -o runs/tuned --start Luffy503/UniBiomed --steps 500 --batch-size 4[/bold]
     """
     terminal = Terminal(quiet=quiet)
@@ -64,6 +77,7 @@ def train_command(
         out=output,
         steps=steps,
         start=folder,
+        tune=tune.value,
         seed=seed,
         batch_size=batch_size,
         learning_rate=learning_rate,
