@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+_FEW_MODALITIES = 3
+
 if TYPE_CHECKING:
     from unibiomed.evaluation.results import Evaluation
     from unibiomed.tasks.results import NotFound, SegmentationResult, SegmentResult
@@ -42,10 +44,11 @@ def segments_table(
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
-    """Figures by modality; what misses its goal is red."""
+    """Figures by modality, those with a goal where the modalities are many; what misses its goal is red."""
     modalities = list(dict.fromkeys(figure.modality for figure in evaluation.figures))
     cells = {(figure.modality, figure.figure): figure for figure in evaluation.figures}
-    goals = dict.fromkeys((figure.figure, figure.goal) for figure in evaluation.figures)
+    shown = [figure for figure in evaluation.figures if figure.goal or len(modalities) <= _FEW_MODALITIES]
+    goals = dict.fromkeys((figure.figure, figure.goal) for figure in shown)
     table = Table("Figure", "Goal", *modalities, title=f"Evaluation of {escape(str(evaluation.model.get('name', '')))}")
     for name, goal in goals:
         row = []
