@@ -9,6 +9,7 @@ from unibiomed.errors import Cancelled
 from unibiomed.tasks import interpret
 from unibiomed.tasks.answers import parse_caption
 from unibiomed.tasks.catalogue import Target, catalogue_of
+from unibiomed.tasks.detections import named_target
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.progress import Run
 from unibiomed.tasks.refine import refine
@@ -81,6 +82,11 @@ def test_a_modality_of_the_file_stands_against_the_model(model, volume):
     assert any("took the picture for CT" in note for note in result.provenance.notes)
 
 
+def test_a_site_that_the_modality_is_not_read_at_is_not_believed(model, volume):
+    head = Volume.from_array(np.asarray(volume.array), volume.ijk_to_ras, modality="MRI-T1")
+    assert interpret(model, head, anatomy=False).site == "head", "the only site of the model's MRI targets"
+
+
 def test_a_large_volume_is_sampled_then_followed_to_the_ends(model):
     array = np.full((400, 16, 16), 20, dtype=np.uint8)
     array[100:160, 2:14, 2:14] = 100
@@ -144,17 +150,25 @@ def test_a_ct_of_two_sites_is_read_in_the_window_of_each(fakes):
     assert slices == {"liver": tuple(range(8)), "left lung": tuple(range(8, 16))}
 
 
-def test_an_unreadable_caption_leaves_the_site_open(fakes, volume):
+def test_an_unreadable_caption_leaves_the_site_open_unless_there_is_only_one(fakes, volume):
     class Silent(fakes.FakeModel):
         def _answer(self, image, text):
             if text.startswith("<image>\nPlease describe"):
                 return fakes.make_prediction("a picture.<|end|>", [])
             return super()._answer(image, text)
 
-    result = interpret(Silent(), volume)
-    assert result.site is None
-    assert result.modality == "CT"
+    chest = {"name": "heart", "site": "chest", "modality": "CT", "kind": "anatomy"}
+    result = interpret(Silent(targets=(*fakes.TARGETS, chest)), volume)
+    assert (result.site, result.modality) == (None, "CT")
     assert [item.target for item in result.findings] == ["liver tumor", "liver tumor"]
+    assert interpret(Silent(), volume).site == "abdomen"
+
+
+def test_a_name_of_another_modality_is_read_as_one_of_the_pictures_own(model):
+    known = catalogue_of(model)
+    assert named_target(known, "liver tumor in heart ultrasound", "CT", "abdomen").phrase == "liver tumor in abdomen CT"
+    assert named_target(known, "rash in skin dermoscopy", "CT", "abdomen").phrase == "rash in abdomen CT"
+    assert named_target(known, "rash", "CT", None).kind == "abnormality"
 
 
 def test_a_stop_is_heeded(model, volume):

@@ -87,3 +87,11 @@ def test_clean_up_removes_islands_fills_holes_and_says_how_much(axis):
     assert cleaned.offset == (3, 4, 5)
     assert "removed: 1 voxels" in said
     assert "filled: 1 voxels" in said
+
+
+def test_many_scattered_pieces_are_one_finding():
+    full = np.zeros((1, 40, 40), dtype=bool)
+    full[0, ::8, ::8] = True
+    parts = join(stack_of(full))
+    assert len(parts) == 1
+    assert parts[0].to_mask().voxel_count == 25

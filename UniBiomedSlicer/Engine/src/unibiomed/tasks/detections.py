@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unibiomed.tasks.answers import Link, ParsedAnswer, parse_answer
-from unibiomed.tasks.catalogue import Catalogue, Target
+from unibiomed.tasks.catalogue import Catalogue, Target, agree
 from unibiomed.tasks.frames import Frames
-from unibiomed.tasks.phrases import parse_phrase
+from unibiomed.tasks.phrases import Phrase, parse_phrase
 from unibiomed.tasks.presence import Decision, Gate, Observation, Thresholds, observe, seg_logprobs
 from unibiomed.tasks.protocol import Model, PredictionLike
 from unibiomed.tasks.stack import PlaneStack
@@ -62,8 +62,13 @@ def detect(
 
 
 def named_target(catalogue: Catalogue, name: str, modality: str | None, site: str | None) -> Target:
-    """The catalogue's target for a name in an answer, else one made of the name as it stands."""
+    """The catalogue's target for a name in an answer, else one made of the name as it stands.
+
+    A name that speaks of another modality than the picture's is read as one of the picture's own modality and site.
+    """
     phrase = parse_phrase(name)
+    if modality and phrase.modality and not agree(phrase.modality, modality):
+        phrase = Phrase(phrase.target)
     known = catalogue.find(phrase, modality, site)
     if known is not None:
         return known
@@ -78,11 +83,17 @@ class Collector:
     frames: Frames
     tracks: dict[Target, Track] = field(default_factory=dict)
     sentences: dict[Target, dict[int, str]] = field(default_factory=dict)
+    _names: dict[str, Target] = field(default_factory=dict)
     _gates: dict[Target, Gate] = field(default_factory=dict)
     _last: int | None = None
 
-    def take(self, index: int, detections: Sequence[Detection]) -> None:
-        """Slice ``index`` was read with these detections; targets not among them count as absent there."""
+    def take(self, index: int, found: Sequence[Detection]) -> list[Detection]:
+        """Slice ``index`` was read with these detections; targets not among them count as absent there.
+
+        Returns the detections with one target a name: MRI sequences that the model takes for each other from slice to
+        slice are not told apart.
+        """
+        detections = [replace(item, target=self._names.setdefault(item.target.name, item.target)) for item in found]
         named = {}
         for item in detections:
             kept = named.get(item.target)
@@ -98,6 +109,7 @@ class Collector:
             if len(item.sentence) > len(self.sentences[item.target].get(index, "")):
                 self.sentences[item.target][index] = item.sentence
         self._last = index
+        return detections
 
     def finish(self) -> dict[Target, Track]:
         """All tracks, complete."""

@@ -128,8 +128,9 @@ def _read(model: Model, known: Catalogue, part: Part, run: Run, batch_size: int 
             detect(model, known, prediction, index, modality=frames.modality, site=part.site)
             for prediction in predictions
         ]
-        collector.take(index, [item for _, found in answers for item in found])
+        taken = collector.take(index, [item for _, found in answers for item in found])
         said, found = answers[-1]
+        found = taken[len(taken) - len(found) :]
         reading.said.append((index, said, [item.without_mask() for item in found]))
         run.tell(stage, done, len(reading.slices), text=said.text)
     reading.noticed = collector.finish()

@@ -14,8 +14,10 @@ from unibiomed.tasks.stack import Box, PlaneStack
 
 MAX_GAP = 1
 """Slices without the target that one object may have inside it: the gate may miss a slice."""
-FRAGMENT = 0.05
+FRAGMENT = 0.15
 """Parts smaller than this share of the target's largest object are no finding of their own."""
+MOST_OBJECTS = 5
+"""More objects than this are one scattered finding (an opacity, the cells of a section): the model named it once."""
 _EIGHT = np.ones((3, 3), dtype=bool)
 
 
@@ -23,12 +25,15 @@ def join(stack: PlaneStack, *, max_gap: int = MAX_GAP, fragment: float = FRAGMEN
     """Split one target's slices into its objects, largest first.
 
     Pieces (8-connected on their slice) belong together when they overlap on slices at most ``max_gap`` + 1 apart. A
-    fragment stays with the object nearest to it, so that the objects together hold every pixel of ``stack``.
+    fragment stays with the object nearest to it, so that the objects together hold every pixel of ``stack``. More than
+    five objects stay one.
     """
     pieces = [(index, piece) for index in stack.indices for piece in _pieces(stack.box(index))]
     if not pieces:
         return ()
     groups = _absorb(pieces, _groups(pieces, max_gap), fragment)
+    if np.unique(groups).size > MOST_OBJECTS:
+        return (stack,)
     by_slice: dict[tuple[int, int], list[Box]] = defaultdict(list)
     for (index, piece), group in zip(pieces, groups, strict=True):
         by_slice[int(group), index].append(piece)

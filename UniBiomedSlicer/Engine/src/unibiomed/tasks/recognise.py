@@ -53,7 +53,7 @@ def recognise(
     stream = read_slices(model, frames, wanted, [recognise_prompt()], run, batch_size=batch_size)
     for done, (index, (prediction,)) in enumerate(stream, start=1):
         answer, found = detect(model, known, prediction, index, modality=frames.modality, site=frames.site)
-        collector.take(index, found)
+        found = collector.take(index, found)
         said.append((index, answer, [item.without_mask() for item in found]))
         run.tell("recognise", done, len(wanted), text=answer.text)
     tracks = collector.finish()

@@ -47,7 +47,7 @@ def report(
     prediction = model.predict(frames.picture(index), report_prompt())
     answer, found = detect(model, known, prediction, index, modality=frames.modality, site=frames.site)
     collector = Collector(model, frames)
-    collector.take(index, found)
+    found = collector.take(index, found)
     tracks = collector.finish()
     findings, segments = findings_of(tracks.values(), frames, collector.sentences)
     notes = [

@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """``modality`` and ``caption`` of the whole; ``step`` is the distance of the slices looked at."""
+    """``modality`` and the likeliest ``caption`` that agrees with it; ``step``: distance of the slices looked at."""
 
     modality: str | None
     parts: tuple[Part, ...]
@@ -81,7 +81,7 @@ def survey(model: Model, known: Catalogue, frames: Frames, run: Run, *, window_g
     sampled = frames.sample(SURVEYED)
     looks = _read(model, known, _windows(known, frames, window_given), sampled, run)
     modality, notes = _modality(frames.modality, looks)
-    sites = _sites(frames.site, looks)
+    sites = _sites(frames.site, looks, {target.site for target in known.of(modality)})
     by_site: dict[str | None, list[int]] = {}
     for index in range(len(frames)):
         nearest = min(range(len(sampled)), key=lambda at: abs(sampled[at] - index))
@@ -92,9 +92,12 @@ def survey(model: Model, known: Catalogue, frames: Frames, run: Run, *, window_g
         own = replace(frames, window=window, modality=modality, site=site)
         inside = [look for look, place in zip(looks, sites, strict=True) if place == site]
         parts.append(Part(site, own, tuple(slices), _anatomy(known, inside, modality, site)))
-    best = max(looks, key=lambda look: look.likelihood)
+    agreeing = [
+        look for look in looks if not (modality and look.caption.modality) or agree(look.caption.modality, modality)
+    ]
+    best = max(agreeing, key=lambda look: look.likelihood, default=None)
     step = max(1, -(-len(frames) // len(sampled)))
-    return Survey(modality, tuple(parts), best.caption.text, step, tuple(notes))
+    return Survey(modality, tuple(parts), best.caption.text if best else "", step, tuple(notes))
 
 
 def complete(caption: Caption, known: Catalogue) -> Caption:
@@ -134,7 +137,9 @@ def _read(model: Model, known: Catalogue, windows: Sequence[Frames], sampled: Se
     run.tell(STAGE, 0, total)
     for frames in windows:
         for index, (prediction,) in read_slices(model, frames, sampled, [describe_prompt()], run):
-            caption = complete(parse_caption(prediction.text), known)
+            caption = parse_caption(prediction.text)
+            if known.published:
+                caption = complete(caption, known)
             look = _Look(index, frames, caption, mean_logprob(prediction))
             word = frames.modality or caption.modality
             fits = caption.site is not None and site_window(frames.volume, word, caption.site) == frames.window
@@ -161,13 +166,17 @@ def _modality(given: str | None, looks: Sequence[_Look]) -> tuple[str | None, li
     return given, [f"The model took the picture for {said}; it was read as {given}, as the file or you say."]
 
 
-def _sites(given: str | None, looks: Sequence[_Look]) -> list[str | None]:
-    """The site on each sampled slice; a slice that disagrees with two neighbours that agree follows them."""
+def _sites(given: str | None, looks: Sequence[_Look], possible: set[str]) -> list[str | None]:
+    """The site on each sampled slice; a slice that disagrees with two neighbours that agree follows them.
+
+    A site that the modality is not read at counts as not said; where none is left, the modality's only site is taken.
+    """
     if given is not None:
         return [given] * len(looks)
-    said = [look.caption.site for look in looks]
+    said = [look.caption.site if look.caption.site in possible else None for look in looks]
     common = Counter(site for site in said if site).most_common(1)
-    filled = [site or (common[0][0] if common else None) for site in said]
+    usual = common[0][0] if common else next(iter(possible)) if len(possible) == 1 else None
+    filled = [site or usual for site in said]
     for at in range(1, len(filled) - 1):
         if filled[at - 1] == filled[at + 1] != filled[at]:
             filled[at] = filled[at - 1]
