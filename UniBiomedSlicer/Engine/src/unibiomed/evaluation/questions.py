@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from unibiomed.phantoms import Phantom, TargetSpec
 from unibiomed.tasks import templates
 from unibiomed.tasks.regions import draw_region_box
+from unibiomed.training.conversations import anatomy_choices
 
 Task = Literal["segment", "recognise", "report", "vqa", "region", "describe"]
 TASKS: tuple[Task, ...] = ("segment", "recognise", "report", "vqa", "region", "describe")
@@ -72,22 +72,6 @@ def make_questions(
     if "describe" in wanted:
         questions.append(Question("describe", phantom, phantom.image, templates.describe_prompt()))
     return questions
-
-
-def anatomy_choices(phantom: Phantom) -> list[tuple[str, tuple[str, ...]]]:
-    """What can be asked about, with the abnormalities that lie in it: the whole site, and each clear-cut structure.
-
-    An abnormality lies in a structure when over 60 % of it is inside the structure or its close surroundings; a
-    structure that one merely touches is left out, since the truth would be a matter of opinion.
-    """
-    choices: list[tuple[str, tuple[str, ...]]] = [(phantom.site, phantom.abnormalities)]
-    margin = max(2, phantom.image.shape[0] // 64)
-    for structure in phantom.anatomy:
-        near = ndimage.binary_dilation(phantom.masks[structure], iterations=margin)
-        inside = {name: float(near[phantom.masks[name]].mean()) for name in phantom.abnormalities}
-        if all(share == 0.0 or share > 0.6 for share in inside.values()):
-            choices.append((structure, tuple(name for name in phantom.abnormalities if inside[name] > 0.6)))
-    return choices
 
 
 def _segmentation(

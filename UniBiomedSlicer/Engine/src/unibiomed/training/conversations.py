@@ -147,11 +147,11 @@ def _phrases(phantom: Phantom, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(phantom.specs[name].phrase for name in names)
 
 
-def _ask_about(phantom: Phantom, rng: np.random.Generator) -> tuple[str, tuple[str, ...]]:
-    """An anatomy to ask about, and the abnormalities that lie in it.
+def anatomy_choices(phantom: Phantom) -> list[tuple[str, tuple[str, ...]]]:
+    """What can be asked about, with the abnormalities that lie in it: the whole site, and each clear-cut structure.
 
-    An abnormality lies in a structure if most of it is inside the structure or its close surroundings; a structure
-    that is only touched is not asked about, since the truth would be a matter of opinion.
+    An abnormality lies in a structure when over 60 % of it is inside the structure or its close surroundings; a
+    structure that one merely touches is left out, since the truth would be a matter of opinion.
     """
     choices: list[tuple[str, tuple[str, ...]]] = [(phantom.site, phantom.abnormalities)]
     margin = max(2, phantom.image.shape[0] // 64)
@@ -160,6 +160,12 @@ def _ask_about(phantom: Phantom, rng: np.random.Generator) -> tuple[str, tuple[s
         inside = {name: float(near[phantom.masks[name]].mean()) for name in phantom.abnormalities}
         if all(share == 0.0 or share > 0.6 for share in inside.values()):
             choices.append((structure, tuple(name for name in phantom.abnormalities if inside[name] > 0.6)))
+    return choices
+
+
+def _ask_about(phantom: Phantom, rng: np.random.Generator) -> tuple[str, tuple[str, ...]]:
+    """The site in half of the questions, else any of the choices."""
+    choices = anatomy_choices(phantom)
     return choices[0] if rng.random() < 0.5 else choices[int(rng.integers(len(choices)))]
 
 
