@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -78,5 +79,5 @@ def test_the_learning_rate_warms_up_stays_and_decays_to_zero():
     factors = [schedule.factor(step) for step in range(100)]
     assert factors[0] == pytest.approx(0.1)
     assert set(factors[9:80]) == {1.0}
-    assert all(a > b for a, b in zip(factors[80:], factors[81:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(factors[80:]))
     assert factors[-1] == 0.0
