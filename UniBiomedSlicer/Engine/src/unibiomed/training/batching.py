@@ -23,7 +23,7 @@ class Batch:
     """Tensors of one training step; n masks, s sequences of length L, v vision pictures, b mask pictures.
 
     Attributes:
-        sam_pixels: (b, 3, S, S).
+        sam_pixels: (b, 3, S, S); none at all where only words are taught.
         tile_pixels: (v, 3, T, T); the first b are the mask pictures themselves.
         input_ids, labels, attention_mask: (s, L), padded on the right.
         sequence_picture: (s,) which row of ``tile_pixels`` a sequence is about.
@@ -143,7 +143,7 @@ class Collator:
         directs = torch.tensor(direct, dtype=torch.long).reshape(-1, 2)
         dense_truth, dense_known = self._dense(examples)
         return Batch(
-            sam_pixels=torch.stack([sam_pixels(e.image, size=self.config.sam_image_size) for e in examples]),
+            sam_pixels=self._sam_pixels([e.image for e in examples if e.with_masks]),
             tile_pixels=torch.cat([self._one_tile(picture) for picture in pictures]),
             **_pad(sequences, self.tokenizer.pad_token_id),
             sequence_picture=torch.tensor(sequence_picture),
@@ -160,6 +160,11 @@ class Collator:
 
     def _encode(self, conversation: Conversation) -> EncodedConversation:
         return encode_conversation(conversation, self.tokenizer, self.config.tokens_per_tile)
+
+    def _sam_pixels(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        side = self.config.sam_image_size
+        empty = torch.zeros(0, 3, side, side)
+        return torch.cat([empty, *(sam_pixels(picture, size=side)[None] for picture in pictures)])
 
     def _one_tile(self, picture: np.ndarray) -> torch.Tensor:
         return tiles(picture, tile_size=self.config.tile_size, split=False)

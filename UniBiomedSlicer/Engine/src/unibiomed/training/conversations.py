@@ -37,6 +37,7 @@ class Mix:
         text_questions: grounded text questions, each in a conversation of its own.
         region_share: probability of a region question (a second look by the vision tower, at a drawn box).
         direct_prompts: masks that are taught without a question.
+        with_masks: see ``Example``.
     """
 
     segmentation_turns: int = 2
@@ -46,6 +47,11 @@ class Mix:
     text_questions: int = 2
     region_share: float = 0.3
     direct_prompts: int = 6
+    with_masks: bool = True
+
+
+# For steps that teach words alone: every text question about each picture, and some [SEG] to keep what they say.
+WORDS_MIX = Mix(segmentation_turns=3, text_questions=4, region_share=0.6, direct_prompts=0, with_masks=False)
 
 
 def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator, mix: Mix) -> Example:
@@ -64,11 +70,14 @@ def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.ra
         dense={phantom.specs[name].phrase: mask for name, mask in phantom.masks.items()},
         direct=_direct(phantom, rng, mix),
         known=frozenset(spec.phrase for spec in phantom.specs.values()),
+        with_masks=mix.with_masks,
     )
 
 
 def _direct(phantom: Phantom, rng: np.random.Generator, mix: Mix) -> tuple[str, ...]:
     """Some present targets, abnormalities first, and one that is absent."""
+    if mix.direct_prompts == 0:
+        return ()
     present, absent = list(phantom.masks), list(phantom.absent)
     rng.shuffle(present)
     rng.shuffle(absent)

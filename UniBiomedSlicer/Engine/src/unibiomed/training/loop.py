@@ -34,6 +34,7 @@ class LoopOptions:
         workers: processes that draw examples; 0 draws them in the training process.
         video_every: every so many steps one is of stacks (SAM 2's memory is taught there); 0 never.
         videos_a_step: stacks in such a step.
+        words_steps: how many steps at the end teach words alone, which the mask encoder and decoder sit out.
         save_every, log_every: in steps.
     """
 
@@ -48,6 +49,7 @@ class LoopOptions:
     workers: int = 1
     video_every: int = 0
     videos_a_step: int = 2
+    words_steps: int = 0
     save_every: int = 100
     log_every: int = 10
     weights: LossWeights = field(default_factory=LossWeights)
@@ -90,7 +92,7 @@ def train(
     if checkpoint.is_dir():
         progress = load_state(checkpoint, modules, optimizer)
         done, spent = int(progress["step"]), float(progress["seconds"])
-    schedule = Schedule(options.steps, options.warmup_steps, options.decay_steps)
+    schedule = Schedule(options.steps, options.warmup_steps, options.decay_steps, options.words_steps)
     loader = accelerator.prepare(_loader(examples, collator, options, done))
     step_module = accelerator.prepare(_Step(model, aids, options.weights))
     optimizer = accelerator.prepare(optimizer)
@@ -158,10 +160,11 @@ def _loader(examples: Dataset, collator: Collator, options: LoopOptions, done: i
 
 
 def _step_keys(step: int, options: LoopOptions) -> list[tuple[str, int]]:
-    """What a step is made of: numbered pictures, or numbered stacks."""
+    """What a step is made of: numbered pictures (for masks and words, or for words alone), or numbered stacks."""
     if options.video_every and step % options.video_every == options.video_every - 1:
         return [("stack", step * options.videos_a_step + row) for row in range(options.videos_a_step)]
-    return [("picture", step * options.batch_size + row) for row in range(options.batch_size)]
+    kind = "words" if step >= options.steps - options.words_steps else "picture"
+    return [(kind, step * options.batch_size + row) for row in range(options.batch_size)]
 
 
 def _one_thread(worker: int) -> None:

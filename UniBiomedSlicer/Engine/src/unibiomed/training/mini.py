@@ -71,7 +71,8 @@ def mini_options(steps: int) -> LoopOptions:
         steps=steps,
         batch_size=10,
         warmup_steps=100,
-        decay_steps=steps // 2,
+        decay_steps=steps // 4,
+        words_steps=steps // 3,
         learning_rate=1e-3,
         weights=LossWeights(language=4.0),
     )

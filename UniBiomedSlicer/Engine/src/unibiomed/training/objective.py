@@ -49,6 +49,8 @@ def batch_loss(
     parts: dict[str, torch.Tensor] = {}
     rows = model.encode_tiles(batch.tile_pixels)
     states, parts["language"] = _read(model, batch, rows)
+    if len(batch.sam_pixels) == 0:
+        return _weighted(parts | _words_parts(model, batch, rows, states, aids), weights)
     features = model.image_features(batch.sam_pixels)
     embedding, pictures, truth = model.seg_embedding(states), batch.seg_picture, batch.truth
     if aids is not None:
@@ -63,8 +65,29 @@ def batch_loss(
     if aids is not None:
         logits = aids.sam(features.high_res_0, features.high_res_1, features.embedding)
         parts["dense"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
-        logits = aids.vision(rows[: len(batch.sam_pixels)])
-        parts["dense_vision"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
+        parts["dense_vision"] = _dense_vision(aids, batch, rows)
+    return _weighted(parts, weights)
+
+
+def _words_parts(
+    model: UniBiomedModel, batch: Batch, rows: torch.Tensor, states: torch.Tensor, aids: TrainingAids | None
+) -> dict[str, torch.Tensor]:
+    """Beside the language loss: [SEG] goes on saying what the mask decoder, at rest here, has learned to read."""
+    if aids is None:
+        return {}
+    named = batch.seg_phrase >= 0
+    wanted = aids.prompts(batch.seg_phrase[named]).detach()
+    return {
+        "prompt": (model.seg_embedding(states)[named] - wanted).square().mean(),
+        "dense_vision": _dense_vision(aids, batch, rows),
+    }
+
+
+def _dense_vision(aids: TrainingAids, batch: Batch, rows: torch.Tensor) -> torch.Tensor:
+    return dense_loss(aids.vision(rows[: len(batch.dense_truth)]), batch.dense_truth, batch.dense_known)
+
+
+def _weighted(parts: dict[str, torch.Tensor], weights: LossWeights) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     total = sum(getattr(weights, name) * value for name, value in parts.items())
     return total, {name: value.detach() for name, value in parts.items()}
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from unibiomed.errors import InputError
 from unibiomed.phantoms import EXTRA_GENERATORS, MODALITY_GENERATORS, Generator, all_targets, generate_from
-from unibiomed.training.conversations import Mix, make_example
+from unibiomed.training.conversations import WORDS_MIX, Mix, make_example
 from unibiomed.training.turns import Example
 from unibiomed.training.video_data import VideoExample, VideoExamples
 
@@ -43,15 +43,17 @@ class PhantomExamples(Dataset):
 
     def __getitem__(self, key: tuple[str, int]) -> Example | VideoExample:
         kind, index = key
-        return self.picture(index) if kind == "picture" else self.stacks[self.first + index]
+        if kind == "stack":
+            return self.stacks[self.first + index]
+        return self.picture(index, self.mix if kind == "picture" else WORDS_MIX)
 
-    def picture(self, index: int) -> Example:
-        """Example ``index`` of the run."""
+    def picture(self, index: int, mix: Mix | None = None) -> Example:
+        """Example ``index`` of the run, with the questions of ``mix`` (else the run's)."""
         number = self.first + index
         rng = np.random.default_rng([7, number])
         modality = self.modalities[number % len(self.modalities)]
         phantom = generate_from(self._pick(modality, rng), number, self.size)
-        return make_example(phantom, self.catalogue, rng, self.mix)
+        return make_example(phantom, self.catalogue, rng, mix or self.mix)
 
     def _pick(self, modality: str, rng: np.random.Generator) -> Generator:
         extra = EXTRA_GENERATORS.get(modality, ())

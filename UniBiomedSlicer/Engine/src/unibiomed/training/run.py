@@ -51,6 +51,7 @@ class RunOptions:
     batch_size: int | None = None
     learning_rate: float | None = None
     decay_steps: int | None = None
+    words_steps: int | None = None
     workers: int = 1
     first_example: int = 0
     lora: LoraOptions = dataclasses.field(default_factory=LoraOptions)
@@ -142,5 +143,6 @@ def _with_given(loop: LoopOptions, options: RunOptions) -> LoopOptions:
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "decay_steps": options.decay_steps,
+        "words_steps": options.words_steps,
     }
     return dataclasses.replace(loop, **{name: value for name, value in given.items() if value is not None})

@@ -45,6 +45,7 @@ class Example:
         drawn: conversations about another rendering of it (a drawn region box); they have no masks.
         dense: for the auxiliary per-pixel head: target phrase -> bool mask of everything that is present.
         direct: phrases whose masks are taught without a question, see ``aids.PhraseTable``.
+        with_masks: false where only words are taught, so that the mask encoder need not run.
         known: phrases that ``dense`` can speak of here; one that is known and not in ``dense`` is absent.
     """
 
@@ -54,3 +55,4 @@ class Example:
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     direct: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
+    with_masks: bool = True
