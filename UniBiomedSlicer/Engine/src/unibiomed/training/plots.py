@@ -12,7 +12,9 @@ def plot_losses(log: Path, picture: Path, smoothing: int = 10) -> None:
     from matplotlib.figure import Figure
 
     records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    names = [name for name in records[-1] if name not in ("step", "seconds", "grad_norm")]
+    # Steps of different kinds log different parts.
+    seen = dict.fromkeys(name for record in records for name in record)
+    names = [name for name in seen if name not in ("step", "seconds", "grad_norm")]
     figure = Figure(figsize=(12, 2.6 * ((len(names) + 2) // 3)), layout="constrained")
     axes = figure.subplots((len(names) + 2) // 3, 3, squeeze=False).ravel()
     for axis, name in zip(axes, names, strict=False):
