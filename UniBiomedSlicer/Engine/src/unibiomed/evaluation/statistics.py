@@ -39,7 +39,8 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float], seed: int 
     images = len(below)
     if images == 0:
         return None
-    value = float(above.sum() / below.sum())
+    # Sums of perfect scores may exceed their number by a rounding error.
+    value = round(float(above.sum() / below.sum()), 12)
     count = round(float(below.sum()))
     if value in (0.0, 1.0):
         wilson = stats.binomtest(round(value * count), count).proportion_ci(LEVEL, method="wilson")
@@ -56,4 +57,4 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float], seed: int 
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(value, float(drawn.low), float(drawn.high), count, images)
+    return Interval(value, min(value, float(drawn.low)), max(value, float(drawn.high)), count, images)
