@@ -40,7 +40,10 @@ def bleu(predictions: Sequence[str], truths: Sequence[str], resamples: int = 100
     score = metric.corpus_score(list(predictions), [list(truths)], n_bootstrap=draws)
     spread = float(getattr(score, "_ci", 0.0) or 0.0)
     centre = float(getattr(score, "_mean", score.score) or score.score)
-    return Bleu(score.score / 100, max(0.0, centre - spread) / 100, min(100.0, centre + spread) / 100)
+    # A perfect score comes out of sacrebleu a rounding error above 100.
+    value = min(100.0, score.score)
+    low, high = min(value, max(0.0, centre - spread)), max(value, min(100.0, centre + spread))
+    return Bleu(value / 100, low / 100, high / 100)
 
 
 def rouge_l(prediction: str, truth: str) -> float:
