@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line with the bundled model on real input; skipped in a checkout without it."""
+"""The command line with the bundled model on real input."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-from unibiomed.model.store import bundled_folder
 from unibiomed.tasks.schema import from_json
-
-pytestmark = pytest.mark.skipif(not bundled_folder().is_dir(), reason="this checkout has no bundled model")
 
 HEAD = Path(str(files("unibiomed"))) / "samples" / "mr_brain_tumour" / "brain1_image.nrrd"
 

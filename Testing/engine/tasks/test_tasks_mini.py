@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 import pytest
 import unibiomed
@@ -16,11 +14,6 @@ from unibiomed.volumes import Volume, read_volume
 
 SEED = 990_000
 """Far from the seeds of training."""
-
-pytestmark = pytest.mark.skipif(
-    not files("unibiomed").joinpath("models", "mini", "model.safetensors").is_file(),
-    reason="the bundled model is not in this checkout",
-)
 
 
 @pytest.fixture(scope="module")
