@@ -27,8 +27,8 @@ $(VENV)/.engine: $(ENGINE)/pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.engine constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)[training,evaluation,test]"
+$(VENV)/.dev: $(VENV)/.engine constraints.txt Testing/host/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)[training,evaluation,test]" --requirement Testing/host/requirements.txt
 	@touch $@
 
 setup: $(VENV)/.engine
