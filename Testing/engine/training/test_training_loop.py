@@ -46,12 +46,13 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tiny_model, examples, collator, tmp_path):
-    other = copy.deepcopy(tiny_model)
-    assert train(tiny_model, examples, collator, OPTIONS, tmp_path / "whole") == 4
+@pytest.mark.parametrize("muon", [False, True])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tiny_model, examples, collator, tmp_path, muon):
+    other, options = copy.deepcopy(tiny_model), dataclasses.replace(OPTIONS, muon=muon)
+    assert train(tiny_model, examples, collator, options, tmp_path / "whole") == 4
     calls = iter([False, False, True])
-    assert train(other, examples, collator, OPTIONS, tmp_path / "parts", stop=lambda: next(calls)) == 2
-    assert train(other, examples, collator, OPTIONS, tmp_path / "parts") == 4
+    assert train(other, examples, collator, options, tmp_path / "parts", stop=lambda: next(calls)) == 2
+    assert train(other, examples, collator, options, tmp_path / "parts") == 4
     assert torch.allclose(_weights(tiny_model), _weights(other), atol=1e-6)
 
 
@@ -73,7 +74,7 @@ def test_a_checkpoint_of_another_model_is_refused_in_words(tiny_model, examples,
     train(tiny_model, examples, collator, dataclasses.replace(OPTIONS, steps=1), tmp_path)
     stranger = torch.nn.Linear(3, 3)
     with pytest.raises(CheckpointError, match="of another model"):
-        load_state(tmp_path / "checkpoint", {"model": stranger}, torch.optim.AdamW(stranger.parameters()))
+        load_state(tmp_path / "checkpoint", {"model": stranger}, [torch.optim.AdamW(stranger.parameters())])
 
 
 def test_a_damaged_checkpoint_is_refused_in_words(tiny_model, examples, collator, tmp_path):
@@ -81,7 +82,7 @@ def test_a_damaged_checkpoint_is_refused_in_words(tiny_model, examples, collator
     weights = tmp_path / "checkpoint" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_state(tmp_path / "checkpoint", {"model": tiny_model}, torch.optim.AdamW(tiny_model.parameters()))
+        load_state(tmp_path / "checkpoint", {"model": tiny_model}, [torch.optim.AdamW(tiny_model.parameters())])
 
 
 def test_the_learning_rate_warms_up_stays_and_decays_to_zero():

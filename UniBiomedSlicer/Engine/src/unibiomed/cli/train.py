@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``unibiomed train``: Mini from nothing, or a model fine-tuned with LoRA."""
+"""``unibiomed train``: a stage of Mini, or a model fine-tuned."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ class Tune(StrEnum):
     memory = "memory"
 
 
+class Stage(StrEnum):
+    """The stages of Mini's training."""
+
+    vision = "vision"
+    masks = "masks"
+    words = "words"
+    reading = "reading"
+    joint = "joint"
+
+
 def register(app: typer.Typer) -> None:
     """Add ``train`` to ``app``."""
     app.command("train")(train_command)
@@ -34,9 +44,14 @@ def train_command(
         typer.Option("--output", "-o", help="The run's folder; its model goes to OUTPUT/model.", show_default=False),
     ],
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = 10_000,
+    stage: Annotated[Stage, typer.Option("--stage", help="Which stage of Mini's training.")] = Stage.joint,
+    after: Annotated[
+        list[Path] | None,
+        typer.Option("--after", help="An earlier run whose parts Mini begins with; repeatable.", show_default=False),
+    ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--start", help="A model to fine-tune (else Mini from nothing).", show_default=False),
+        typer.Option("--start", help="A model to fine-tune (else a stage of Mini).", show_default=False),
     ] = None,
     tune: Annotated[
         Tune, typer.Option("--tune", help="What of --start is trained: LoRA, or SAM 2's memory alone.")
@@ -52,14 +67,19 @@ def train_command(
         int | None, typer.Option("--decay-steps", min=0, help="Else the recipe's.", show_default=False)
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that draw examples.")] = 1,
-    first_example: Annotated[int, typer.Option("--first-example", min=0, help="Number of the first example.")] = 0,
+    first_example: Annotated[
+        int | None,
+        typer.Option("--first-example", min=0, help="Its number (else the stage's own).", show_default=False),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train on phantoms; run again with the same folder, a stopped run goes on where it was.
 
     Examples:
 
-    [bold]unibiomed train -o runs/mini --steps 12000[/bold]
+    [bold]unibiomed train -o runs/vision --stage vision --steps 2500[/bold]
+
+    [bold]unibiomed train -o runs/words --stage words --after runs/vision --after runs/masks --steps 600[/bold]
 
     [bold]unibiomed train -o runs/memory --start runs/mini/model --tune memory --steps 300[/bold]
 
@@ -76,6 +96,8 @@ def train_command(
     wanted = run_options(
         out=output,
         steps=steps,
+        stage=stage.value,
+        after=tuple(after or ()),
         start=folder,
         tune=tune.value,
         seed=seed,

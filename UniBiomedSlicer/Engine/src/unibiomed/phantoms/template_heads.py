@@ -29,7 +29,8 @@ from unibiomed.phantoms.template_atlas import Atlas, load_atlas
 
 SPECS = make_specs("brain", "MRI-T1", ("brain", "grey matter", "white matter"), ("tumor",))
 VIEWS = {"axial": (2, (1, 0)), "coronal": (1, (2, 0)), "sagittal": (0, (2, 1))}  # through axis, (row axis, column axis)
-RANGES = {"axial": (-78.0, 84.0), "coronal": (-104.0, 72.0), "sagittal": (-64.0, 64.0)}
+# Axial planes go on below the brain, through face, jaw and neck, where it must not be found.
+RANGES = {"axial": (-125.0, 84.0), "coronal": (-104.0, 72.0), "sagittal": (-64.0, 64.0)}
 TUMOR_RANGES = {"axial": (-18.0, 62.0), "coronal": (-80.0, 45.0), "sagittal": (-52.0, 52.0)}  # where the words hold
 
 

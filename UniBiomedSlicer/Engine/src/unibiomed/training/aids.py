@@ -34,29 +34,38 @@ class DenseHead(nn.Module):
         return self.read(functional.gelu(self.mix(torch.cat(levels, dim=1))))
 
 
-class VisionDenseHead(nn.Module):
-    """The same for the rows that the language model sees: four quarters of each row's cell."""
+class CellHead(nn.Module):
+    """The same for one grid of vectors, the rows that the language model sees say: four quarters of each cell."""
 
     def __init__(self, hidden: int, phrases: tuple[str, ...]) -> None:
-        """``hidden`` of the language model; four outputs for each of ``phrases``."""
+        """``hidden`` numbers a vector; four outputs for each of ``phrases``."""
         super().__init__()
         self.read = nn.Linear(hidden, 4 * len(phrases))
+        # It may begin on features that are trained already; nothing is likely to be in any one place.
+        nn.init.zeros_(self.read.weight)
+        nn.init.constant_(self.read.bias, -3.0)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Rows (b, s * s, hidden) of one tile each to logits (b, phrases, 2s, 2s)."""
+        """Rows (b, s * s, hidden) of one picture each to logits (b, phrases, 2s, 2s)."""
         side = round(rows.shape[1] ** 0.5)
         cells = self.read(rows).transpose(1, 2).unflatten(2, (side, side))
         return functional.pixel_shuffle(cells, 2)
 
 
 class TrainingAids(nn.Module):
-    """The heads and the phrase table of a run."""
+    """The heads and the phrase table of a run.
+
+    ``coarse`` reads SAM 2's coarsest features alone: the object score is decided there, where a small lesion is less
+    than a cell. ``boxed`` says which pixels belong to what a drawn box is around, and nothing of the rest.
+    """
 
     def __init__(self, width: int, hidden: int, phrases: tuple[str, ...]) -> None:
         """``width`` of SAM 2's features, ``hidden`` of the language model."""
         super().__init__()
         self.sam = DenseHead((width // 8, width // 4, width), phrases)
-        self.vision = VisionDenseHead(hidden, phrases)
+        self.coarse = CellHead(width, phrases)
+        self.vision = CellHead(hidden, phrases)
+        self.boxed = CellHead(hidden, phrases)
         self.prompts = nn.Embedding(len(phrases), width)
 
 
@@ -65,12 +74,12 @@ def dense_loss(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -
 
     Args:
         logits: (b, phrases, h, w).
-        truth: (b, phrases, s, s) area fractions, s a multiple of h.
+        truth: (b, phrases, s, s) area fractions, s at least h.
         known: (b, phrases) bool; elsewhere it is not said whether the target is there.
     """
     if truth.shape[-1] != logits.shape[-1]:
         truth = functional.adaptive_avg_pool2d(truth, logits.shape[-2:])
-    picked, wanted = logits[known], truth[known]
+    picked, wanted = logits.float()[known], truth[known]
     present = wanted.amax((-2, -1)) > 0
     loss = 4.0 * mask_cross_entropy(picked, wanted).mean()
     if bool(present.any()):

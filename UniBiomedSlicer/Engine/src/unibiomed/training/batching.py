@@ -12,36 +12,39 @@ import torch
 from unibiomed.model.configuration import UniBiomedConfig
 from unibiomed.model.preprocessing import sam_pixels, tiles
 from unibiomed.training.conversations import SEGMENT_ANSWER, segment_question
-from unibiomed.training.encoding import IGNORED, EncodedConversation, encode_conversation
+from unibiomed.training.encoding import EncodedConversation, encode_conversation
 from unibiomed.training.losses import resize_truth
+from unibiomed.training.packing import pack
 from unibiomed.training.turns import Conversation, Example, Turn
 from unibiomed.training.video_data import VideoExample
 
 
 @dataclass(eq=False)
 class Batch:
-    """Tensors of one training step; n masks, s sequences of length L, v vision pictures, b mask pictures.
+    """Tensors of one training step; b pictures, v renderings of them, p packs of conversations, n masks.
 
     Attributes:
-        sam_pixels: (b, 3, S, S); none at all where only words are taught.
-        tile_pixels: (v, 3, T, T); the first b are the mask pictures themselves.
-        input_ids, labels, attention_mask: (s, L), padded on the right.
-        sequence_picture: (s,) which row of ``tile_pixels`` a sequence is about.
-        seg_sequence, seg_position: (n,) where the [SEG] tokens stand.
+        sam_pixels: (b, 3, S, S), or (0, ...) where the mask encoder has no part.
+        tile_pixels: (v, 3, T, T), the first b the pictures themselves, or (0, ...) without the vision tower.
+        input_ids, labels, conversation, positions: (p, L), see ``Packs``; p may be 0.
+        pack_picture: (p,) which row of ``tile_pixels`` a pack is about.
+        seg_pack, seg_position: (n,) where the [SEG] tokens stand.
         seg_picture: (n,) which row of ``sam_pixels`` their masks belong to.
         seg_phrase: (n,) index of the phrase they stand for, -1 where it has none.
         truth: (n, side, side) area fractions.
         direct_picture, direct_phrase: (m,) masks that are taught without a question.
         dense_truth: (b, phrases, h, w); dense_known: (b, phrases) bool.
+        boxed: (b,) index of the phrase that a drawn box is around, -1 without a box.
     """
 
     sam_pixels: torch.Tensor
     tile_pixels: torch.Tensor
     input_ids: torch.Tensor
     labels: torch.Tensor
-    attention_mask: torch.Tensor
-    sequence_picture: torch.Tensor
-    seg_sequence: torch.Tensor
+    conversation: torch.Tensor
+    positions: torch.Tensor
+    pack_picture: torch.Tensor
+    seg_pack: torch.Tensor
     seg_position: torch.Tensor
     seg_picture: torch.Tensor
     seg_phrase: torch.Tensor
@@ -50,6 +53,7 @@ class Batch:
     direct_phrase: torch.Tensor
     dense_truth: torch.Tensor
     dense_known: torch.Tensor
+    boxed: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -124,38 +128,42 @@ class Collator:
         pictures = [example.image for example in examples]
         sequences: list[EncodedConversation] = []
         sequence_picture: list[int] = []
-        seg_rows: list[tuple[int, int, int, int]] = []
+        seg_rows: list[tuple[int, int]] = []
         masks: list[np.ndarray] = []
         for row, example in enumerate(examples):
             for conversation in example.conversations:
                 encoded = self._encode(conversation)
                 masks += encoded.masks
-                for position, phrase in zip(encoded.seg_positions, encoded.phrases, strict=True):
-                    seg_rows.append((len(sequences), int(position), row, self._index.get(phrase, -1)))
+                seg_rows += [(row, self._index.get(phrase, -1)) for phrase in encoded.phrases]
                 sequences.append(encoded)
                 sequence_picture.append(row)
             for conversation in example.drawn:
                 pictures.append(conversation.image)
                 sequences.append(self._encode(conversation))
                 sequence_picture.append(len(pictures) - 1)
-        segs = torch.tensor(seg_rows, dtype=torch.long).reshape(-1, 4)
+        packs = pack(sequences, sequence_picture, self.tokenizer.pad_token_id)
+        segs = torch.tensor(seg_rows, dtype=torch.long).reshape(-1, 2)
         direct = [(row, self._index[phrase]) for row, example in enumerate(examples) for phrase in example.direct]
         directs = torch.tensor(direct, dtype=torch.long).reshape(-1, 2)
         dense_truth, dense_known = self._dense(examples)
         return Batch(
             sam_pixels=self._sam_pixels([e.image for e in examples if e.with_masks]),
-            tile_pixels=torch.cat([self._one_tile(picture) for picture in pictures]),
-            **_pad(sequences, self.tokenizer.pad_token_id),
-            sequence_picture=torch.tensor(sequence_picture),
-            seg_sequence=segs[:, 0],
-            seg_position=segs[:, 1],
-            seg_picture=segs[:, 2],
-            seg_phrase=segs[:, 3],
+            tile_pixels=self._tile_pixels(pictures if examples[0].with_rows else []),
+            input_ids=packs.input_ids,
+            labels=packs.labels,
+            conversation=packs.conversation,
+            positions=packs.positions,
+            pack_picture=packs.picture,
+            seg_pack=packs.seg_pack,
+            seg_position=packs.seg_position,
+            seg_picture=segs[:, 0],
+            seg_phrase=segs[:, 1],
             truth=_stack_truth(masks, self.side),
             direct_picture=directs[:, 0],
             direct_phrase=directs[:, 1],
             dense_truth=dense_truth,
             dense_known=dense_known,
+            boxed=torch.tensor([self._index.get(example.boxed, -1) for example in examples]),
         )
 
     def _encode(self, conversation: Conversation) -> EncodedConversation:
@@ -165,6 +173,10 @@ class Collator:
         side = self.config.sam_image_size
         empty = torch.zeros(0, 3, side, side)
         return torch.cat([empty, *(sam_pixels(picture, size=side)[None] for picture in pictures)])
+
+    def _tile_pixels(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        empty = torch.zeros(0, 3, self.config.tile_size, self.config.tile_size)
+        return torch.cat([empty, *(self._one_tile(picture) for picture in pictures)])
 
     def _one_tile(self, picture: np.ndarray) -> torch.Tensor:
         return tiles(picture, tile_size=self.config.tile_size, split=False)
@@ -185,20 +197,3 @@ def _stack_truth(masks: list[np.ndarray], side: int) -> torch.Tensor:
     if not masks:
         return torch.zeros(0, side, side)
     return torch.cat([resize_truth(torch.from_numpy(mask)[None], side) for mask in masks])
-
-
-def _pad(sequences: list[EncodedConversation], pad_id: int) -> dict[str, torch.Tensor]:
-    longest = max(len(s.input_ids) for s in sequences)
-    input_ids = np.full((len(sequences), longest), pad_id, dtype=np.int64)
-    labels = np.full((len(sequences), longest), IGNORED, dtype=np.int64)
-    attention = np.zeros((len(sequences), longest), dtype=np.int64)
-    for row, sequence in enumerate(sequences):
-        length = len(sequence.input_ids)
-        input_ids[row, :length] = sequence.input_ids
-        labels[row, :length] = sequence.labels
-        attention[row, :length] = 1
-    return {
-        "input_ids": torch.from_numpy(input_ids),
-        "labels": torch.from_numpy(labels),
-        "attention_mask": torch.from_numpy(attention),
-    }

@@ -37,7 +37,8 @@ class Mix:
         text_questions: grounded text questions, each in a conversation of its own.
         region_share: probability of a region question (a second look by the vision tower, at a drawn box).
         direct_prompts: masks that are taught without a question.
-        with_masks: see ``Example``.
+        box_share: probability that the picture itself shows a drawn box; only where it is asked nothing.
+        with_rows, with_masks: see ``Example``.
     """
 
     segmentation_turns: int = 2
@@ -46,43 +47,57 @@ class Mix:
     default_template_share: float = 0.75
     text_questions: int = 2
     region_share: float = 0.3
-    direct_prompts: int = 6
+    direct_prompts: int = 8
+    box_share: float = 0.0
+    with_rows: bool = True
     with_masks: bool = True
-
-
-# For steps that teach words alone: every text question about each picture, and some [SEG] to keep what they say.
-WORDS_MIX = Mix(segmentation_turns=3, text_questions=4, region_share=0.6, direct_prompts=0, with_masks=False)
 
 
 def make_example(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator, mix: Mix) -> Example:
     """All conversations about one phantom; ``catalogue`` is where absent targets of other pictures come from."""
     blank = np.zeros(phantom.image.shape[:2], dtype=bool)
-    segmentation = Conversation(phantom.image, _segmentation_turns(phantom, catalogue, blank, rng, mix))
+    asked = _segmentation_turns(phantom, catalogue, blank, rng, mix)
+    segmentation = (Conversation(phantom.image, asked),) if asked else ()
     # One conversation a question: an answer that follows a true answer is read off from that, not from the picture.
     texts = [Conversation(phantom.image, (turn,)) for turn in _text_turns(phantom, blank, rng, mix)]
     drawn = ()
     if phantom.masks and rng.random() < mix.region_share:
         drawn = (_region_conversation(phantom, rng, mix),)
+    image, boxed = phantom.image, ""
+    if phantom.masks and rng.random() < mix.box_share:
+        name = _pointed_at(phantom, rng)
+        image, boxed = draw_region_box(phantom.image, phantom.masks[name]), phantom.specs[name].phrase
     return Example(
-        image=phantom.image,
-        conversations=(segmentation, *texts),
+        image=image,
+        conversations=(*segmentation, *texts),
         drawn=drawn,
         dense={phantom.specs[name].phrase: mask for name, mask in phantom.masks.items()},
-        direct=_direct(phantom, rng, mix),
+        direct=_direct(phantom, catalogue, rng, mix),
         known=frozenset(spec.phrase for spec in phantom.specs.values()),
+        boxed=boxed,
+        with_rows=mix.with_rows,
         with_masks=mix.with_masks,
     )
 
 
-def _direct(phantom: Phantom, rng: np.random.Generator, mix: Mix) -> tuple[str, ...]:
-    """Some present targets, abnormalities first, and one that is absent."""
+def _direct(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator, mix: Mix) -> tuple[str, ...]:
+    """Abnormalities first, whether they are there or not: to tell them from what they resemble is the hard part.
+
+    Then one structure that is absent and one target of another site; what is left of the number are structures that
+    are there.
+    """
     if mix.direct_prompts == 0:
         return ()
-    present, absent = list(phantom.masks), list(phantom.absent)
-    rng.shuffle(present)
-    rng.shuffle(absent)
-    present.sort(key=lambda name: phantom.specs[name].kind != "abnormality")
-    return _phrases(phantom, (*present[: mix.direct_prompts - 1], *absent[:1]))
+    names = [str(name) for name in rng.permutation(list(phantom.specs))]
+    findings = [name for name in names if phantom.specs[name].kind == "abnormality"]
+    structures = [name for name in names if phantom.specs[name].kind == "anatomy"]
+    findings.sort(key=lambda name: name not in phantom.masks)
+    absent = [name for name in structures if name not in phantom.masks][:1]
+    present = [name for name in structures if name in phantom.masks]
+    foreign = _foreign(phantom, catalogue, rng).phrase
+    picked = [*findings[: mix.direct_prompts // 2], *absent]
+    picked += present[: mix.direct_prompts - 1 - len(picked)]
+    return (*_phrases(phantom, tuple(picked)), foreign)
 
 
 def segment_question(phrase: str) -> str:
@@ -103,24 +118,24 @@ def _segmentation_turns(
     for _ in range(mix.segmentation_turns):
         if present and rng.random() >= mix.absent_share:
             name = present.pop(0)
-            phrase, mask = phantom.specs[name].phrase, phantom.masks[name]
+            spec, mask = phantom.specs[name], phantom.masks[name]
         elif absent and rng.random() >= mix.foreign_share:
-            phrase, mask = phantom.specs[absent.pop()].phrase, blank
+            spec, mask = phantom.specs[absent.pop()], blank
         else:
-            phrase, mask = _foreign_phrase(phantom, catalogue, rng), blank
-        question = _choose(templates.SEGMENT, templates.SEGMENT[1], rng, mix).format(phrase=phrase)
-        turns.append(Turn(question, SEGMENT_ANSWER, (mask,), (phrase,)))
+            spec, mask = _foreign(phantom, catalogue, rng), blank
+        asked = spec
+        if spec.site != phantom.site and rng.random() < 0.3:  # also under this modality's word
+            asked = replace(spec, modality=phantom.modality)
+        question = _choose(templates.SEGMENT, templates.SEGMENT[1], rng, mix).format(phrase=asked.phrase)
+        turns.append(Turn(question, SEGMENT_ANSWER, (mask,), (spec.phrase,)))
     order = rng.permutation(len(turns))
     return tuple(turns[i] for i in order)
 
 
-def _foreign_phrase(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator) -> str:
-    """A phrase that cannot be in this picture: another site's target, under its own or under this modality's word."""
+def _foreign(phantom: Phantom, catalogue: tuple[TargetSpec, ...], rng: np.random.Generator) -> TargetSpec:
+    """A target that cannot be in this picture: another site's."""
     foreign = [spec for spec in catalogue if spec.site != phantom.site and spec.name not in phantom.specs]
-    spec = foreign[int(rng.integers(len(foreign)))]
-    if rng.random() < 0.3:
-        spec = replace(spec, modality=phantom.modality)
-    return spec.phrase
+    return foreign[int(rng.integers(len(foreign)))]
 
 
 def _text_turns(phantom: Phantom, blank: np.ndarray, rng: np.random.Generator, mix: Mix) -> tuple[Turn, ...]:
@@ -183,11 +198,16 @@ def _description_turn(phantom: Phantom, blank: np.ndarray, rng: np.random.Genera
 
 
 def _region_conversation(phantom: Phantom, rng: np.random.Generator, mix: Mix) -> Conversation:
-    names = list(phantom.abnormalities) * 2 + list(phantom.anatomy)
-    name = names[int(rng.integers(len(names)))]
+    name = _pointed_at(phantom, rng)
     picture = draw_region_box(phantom.image, phantom.masks[name])
     question = _choose(templates.REGION, templates.REGION[0], rng, mix)
     return Conversation(picture, (Turn(question, phantom.specs[name].phrase, image_newline=True),))
+
+
+def _pointed_at(phantom: Phantom, rng: np.random.Generator) -> str:
+    """What a box is drawn around: an abnormality twice as often as a structure."""
+    names = list(phantom.abnormalities) * 2 + list(phantom.anatomy)
+    return names[int(rng.integers(len(names)))]
 
 
 def _choose(questions: tuple[str, ...], default: str, rng: np.random.Generator, mix: Mix) -> str:

@@ -20,6 +20,7 @@ class EncodedConversation:
         input_ids: int64 ``(L,)``.
         labels: int64 ``(L,)``; the ids of answers, ``IGNORED`` elsewhere.
         seg_positions: int64 ``(n_seg,)``; where the answers' [SEG] tokens are fed in.
+        opening: how many ids come before the first question: the same for every conversation about a picture.
         masks: the mask of each of them, in order; phrases: the target phrase of each, or empty.
     """
 
@@ -28,6 +29,7 @@ class EncodedConversation:
     seg_positions: np.ndarray
     masks: tuple[np.ndarray, ...]
     phrases: tuple[str, ...]
+    opening: int
 
 
 def encode_conversation(
@@ -60,4 +62,5 @@ def encode_conversation(
     input_ids = np.asarray(ids, dtype=np.int64)
     label_ids = np.asarray(labels, dtype=np.int64)
     seg_positions = np.flatnonzero((input_ids == seg_id) & (label_ids == seg_id))
-    return EncodedConversation(input_ids, label_ids, seg_positions, tuple(masks), tuple(phrases))
+    opening = int(np.flatnonzero(input_ids == tokenizer.convert_tokens_to_ids("</img>"))[-1]) + 1
+    return EncodedConversation(input_ids, label_ids, seg_positions, tuple(masks), tuple(phrases), opening)

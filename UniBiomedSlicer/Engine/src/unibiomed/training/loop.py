@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -18,6 +18,7 @@ from unibiomed.model.modeling import UniBiomedModel
 from unibiomed.training.aids import TrainingAids
 from unibiomed.training.batching import Batch, Collator, VideoBatch
 from unibiomed.training.objective import LossWeights, batch_loss, video_loss
+from unibiomed.training.optimizers import make_optimizers
 from unibiomed.training.schedule import Schedule
 from unibiomed.training.state import load_state, save_state
 
@@ -34,7 +35,8 @@ class LoopOptions:
         workers: processes that draw examples; 0 draws them in the training process.
         video_every: every so many steps one is of stacks (SAM 2's memory is taught there); 0 never.
         videos_a_step: stacks in such a step.
-        words_steps: how many steps at the end teach words alone, which the mask encoder and decoder sit out.
+        muon: the matrices of the transformers' layers are stepped by Muon instead of AdamW.
+        precision: "no" (float32) or "bf16" (autocast; weights stay in float32).
         save_every, log_every: in steps.
     """
 
@@ -49,7 +51,8 @@ class LoopOptions:
     workers: int = 1
     video_every: int = 0
     videos_a_step: int = 2
-    words_steps: int = 0
+    muon: bool = False
+    precision: Literal["no", "bf16"] = "no"
     save_every: int = 100
     log_every: int = 10
     weights: LossWeights = field(default_factory=LossWeights)
@@ -84,18 +87,16 @@ def train(
     modules: dict[str, torch.nn.Module] = {"model": model}
     if aids is not None:
         modules["aids"] = aids
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(modules, options.weight_decay), lr=options.learning_rate, betas=(0.9, 0.95)
-    )
+    optimizers = make_optimizers(modules, options)
     checkpoint = folder / "checkpoint"
     done, spent = 0, 0.0
     if checkpoint.is_dir():
-        progress = load_state(checkpoint, modules, optimizer)
+        progress = load_state(checkpoint, modules, optimizers)
         done, spent = int(progress["step"]), float(progress["seconds"])
-    schedule = Schedule(options.steps, options.warmup_steps, options.decay_steps, options.words_steps)
+    schedule = Schedule(options.steps, options.warmup_steps, options.decay_steps)
     loader = accelerator.prepare(_loader(examples, collator, options, done))
-    step_module = accelerator.prepare(_Step(model, aids, options.weights))
-    optimizer = accelerator.prepare(optimizer)
+    step_module = accelerator.prepare(_Step(model, aids, options))
+    stepped = [accelerator.prepare(optimizer) for optimizer in optimizers]
     step_module.train()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -103,13 +104,14 @@ def train(
     for batch in loader:
         if done >= options.steps or stop():
             break
-        for group in optimizer.param_groups:
+        for group in (group for optimizer in stepped for group in optimizer.param_groups):
             group["lr"] = options.learning_rate * schedule.factor(done)
         loss, parts = step_module(batch)
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(step_module.parameters(), options.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in stepped:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         done += 1
         for name, value in {"loss": loss.detach(), "grad_norm": norm, **parts}.items():
             averages.setdefault(name, []).append(float(value))
@@ -121,31 +123,26 @@ def train(
                 log.write(json.dumps(record) + "\n")
             report(record)
         if done % options.save_every == 0 and accelerator.is_main_process:
-            save_state(checkpoint, modules, optimizer, _progress(done, spent + time.monotonic() - started, options))
+            save_state(checkpoint, modules, optimizers, _progress(done, spent + time.monotonic() - started, options))
     if accelerator.is_main_process:
-        save_state(checkpoint, modules, optimizer, _progress(done, spent + time.monotonic() - started, options))
+        save_state(checkpoint, modules, optimizers, _progress(done, spent + time.monotonic() - started, options))
     return done
 
 
 class _Step(torch.nn.Module):
     """One module for accelerate to wrap, whose forward is the whole loss."""
 
-    def __init__(self, model: UniBiomedModel, aids: TrainingAids | None, weights: LossWeights) -> None:
+    def __init__(self, model: UniBiomedModel, aids: TrainingAids | None, options: LoopOptions) -> None:
         super().__init__()
-        self.model, self.aids, self.weights = model, aids, weights
+        self.model, self.aids, self.options = model, aids, options
 
     def forward(self, batch: Batch | VideoBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        batch = batch.to(next(self.parameters()).device)
-        if isinstance(batch, VideoBatch):
-            return video_loss(self.model, batch, self.weights)
-        return batch_loss(self.model, batch, self.weights, self.aids)
-
-
-def _parameter_groups(modules: dict[str, torch.nn.Module], weight_decay: float) -> list[dict[str, Any]]:
-    parameters = {id(p): p for module in modules.values() for p in module.parameters() if p.requires_grad}
-    matrices = [p for p in parameters.values() if p.ndim >= 2]
-    rest = [p for p in parameters.values() if p.ndim < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        device, weights = next(self.parameters()).device, self.options.weights
+        batch = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            if isinstance(batch, VideoBatch):
+                return video_loss(self.model, batch, weights)
+            return batch_loss(self.model, batch, weights, self.aids)
 
 
 def _loader(examples: Dataset, collator: Collator, options: LoopOptions, done: int) -> DataLoader:
@@ -160,11 +157,10 @@ def _loader(examples: Dataset, collator: Collator, options: LoopOptions, done: i
 
 
 def _step_keys(step: int, options: LoopOptions) -> list[tuple[str, int]]:
-    """What a step is made of: numbered pictures (for masks and words, or for words alone), or numbered stacks."""
+    """What a step is made of: numbered pictures, or numbered stacks."""
     if options.video_every and step % options.video_every == options.video_every - 1:
         return [("stack", step * options.videos_a_step + row) for row in range(options.videos_a_step)]
-    kind = "words" if step >= options.steps - options.words_steps else "picture"
-    return [(kind, step * options.batch_size + row) for row in range(options.batch_size)]
+    return [("picture", step * options.batch_size + row) for row in range(options.batch_size)]
 
 
 def _one_thread(worker: int) -> None:

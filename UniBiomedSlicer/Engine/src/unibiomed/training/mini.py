@@ -9,8 +9,6 @@ from typing import Any
 
 from unibiomed.model.configuration import UniBiomedConfig
 from unibiomed.phantoms import TargetSpec
-from unibiomed.training.loop import LoopOptions
-from unibiomed.training.objective import LossWeights
 from unibiomed.training.phantom_data import sample_texts
 from unibiomed.training.vocabulary import build_tokenizer
 
@@ -24,13 +22,20 @@ def mini_tokenizer():
 
 
 def mini_config(vocabulary: int) -> UniBiomedConfig:
-    """Mini's sizes for a vocabulary of so many tokens: about 10 M parameters, tile 224, masks at 256."""
+    """Mini's sizes for a vocabulary of so many tokens: about 10 M parameters, tile 192 in 8-pixel patches, masks
+    at 256."""
     return UniBiomedConfig.from_sizes(
         vocab_size=vocabulary,
-        tile_size=224,
+        tile_size=192,
         max_tiles=1,
         sam_image_size=256,
-        vision={"hidden_size": 192, "num_hidden_layers": 5, "num_attention_heads": 3, "intermediate_size": 768},
+        vision={
+            "hidden_size": 192,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 3,
+            "intermediate_size": 768,
+            "patch_size": 8,
+        },
         language={
             "hidden_size": 256,
             "num_hidden_layers": 3,
@@ -63,16 +68,3 @@ def mini_description(targets: Iterable[TargetSpec]) -> dict[str, Any]:
         "notice": "Trained on synthetic phantoms and template brains; not for real patients, not for clinical use.",
         "targets": [asdict(target) for target in targets],
     }
-
-
-def mini_options(steps: int) -> LoopOptions:
-    """Mini's recipe for a run of ``steps`` steps."""
-    return LoopOptions(
-        steps=steps,
-        batch_size=10,
-        warmup_steps=100,
-        decay_steps=steps // 4,
-        words_steps=steps // 3,
-        learning_rate=1e-3,
-        weights=LossWeights(language=4.0),
-    )

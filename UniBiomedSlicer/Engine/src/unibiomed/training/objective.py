@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
+from unibiomed.model.grounding import SamFeatures
 from unibiomed.model.modeling import UniBiomedModel
 from unibiomed.model.tracking import track
 from unibiomed.training.aids import TrainingAids, dense_loss
@@ -20,6 +22,7 @@ from unibiomed.training.losses import (
     mask_losses,
     presence_loss,
 )
+from unibiomed.training.packing import visible
 
 LENGTH_GROUPS = 3
 
@@ -39,52 +42,62 @@ class LossWeights:
     iou: float = 0.5
     prompt: float = 1.0
     dense: float = 0.5
+    dense_coarse: float = 0.5
     dense_vision: float = 0.5
+    boxed: float = 0.5
 
 
 def batch_loss(
     model: UniBiomedModel, batch: Batch, weights: LossWeights, aids: TrainingAids | None = None
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The weighted loss of a batch (scalar, with gradient) and its parts (scalars, detached)."""
+    """The weighted loss of a batch (scalar, with gradient) and its parts (scalars, detached).
+
+    Only what the batch has pictures or words for is computed.
+    """
     parts: dict[str, torch.Tensor] = {}
-    rows = model.encode_tiles(batch.tile_pixels)
-    states, parts["language"] = _read(model, batch, rows)
-    if len(batch.sam_pixels) == 0:
-        return _weighted(parts | _words_parts(model, batch, rows, states, aids), weights)
-    features = model.image_features(batch.sam_pixels)
-    embedding, pictures, truth = model.seg_embedding(states), batch.seg_picture, batch.truth
-    if aids is not None:
-        named = batch.seg_phrase >= 0
-        wanted = aids.prompts(batch.seg_phrase[named])
-        parts["prompt"] = (embedding[named] - wanted).square().mean()
-        embedding = torch.cat([embedding, aids.prompts(batch.direct_phrase)])
-        pictures = torch.cat([pictures, batch.direct_picture])
-        truth = torch.cat([truth, batch.dense_truth[batch.direct_picture, batch.direct_phrase]])
-    output = model.decode_masks(features, embedding, pictures)
-    parts |= _mask_parts(output.low_res, output.iou, output.object_score, truth)
-    if aids is not None:
-        logits = aids.sam(features.high_res_0, features.high_res_1, features.embedding)
-        parts["dense"] = dense_loss(logits, batch.dense_truth, batch.dense_known)
-        parts["dense_vision"] = _dense_vision(aids, batch, rows)
+    prompts, pictures, truth = [], [batch.direct_picture], []
+    if len(batch.tile_pixels):
+        rows = model.encode_tiles(batch.tile_pixels).float()
+        if aids is not None:
+            parts |= _rows_parts(aids, batch, rows)
+        if len(batch.input_ids):
+            states, parts["language"] = _read(model, batch, rows)
+            prompts, pictures, truth = [model.seg_embedding(states).float()], [batch.seg_picture], [batch.truth]
+            if aids is not None:
+                named = batch.seg_phrase >= 0
+                wanted = aids.prompts(batch.seg_phrase[named])
+                parts["prompt"] = (prompts[0][named] - wanted).square().mean()
+                pictures.append(batch.direct_picture)
+    if len(batch.sam_pixels):
+        features = model.image_features(batch.sam_pixels)
+        if aids is not None:
+            prompts.append(aids.prompts(batch.direct_phrase))
+            truth.append(batch.dense_truth[batch.direct_picture, batch.direct_phrase])
+            parts |= _features_parts(aids, batch, features)
+        output = model.decode_masks(features, torch.cat(prompts), torch.cat(pictures))
+        parts |= _mask_parts(output.low_res, output.iou, output.object_score, torch.cat(truth))
     return _weighted(parts, weights)
 
 
-def _words_parts(
-    model: UniBiomedModel, batch: Batch, rows: torch.Tensor, states: torch.Tensor, aids: TrainingAids | None
-) -> dict[str, torch.Tensor]:
-    """Beside the language loss: [SEG] goes on saying what the mask decoder, at rest here, has learned to read."""
-    if aids is None:
-        return {}
-    named = batch.seg_phrase >= 0
-    wanted = aids.prompts(batch.seg_phrase[named]).detach()
+def _rows_parts(aids: TrainingAids, batch: Batch, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What the language model's rows say of every pixel, and of the one thing in a drawn box."""
+    own = rows[: len(batch.dense_truth)]
+    parts = {"dense_vision": dense_loss(aids.vision(own), batch.dense_truth, batch.dense_known)}
+    drawn = batch.boxed >= 0
+    if bool(drawn.any()):
+        chosen = functional.one_hot(batch.boxed[drawn], batch.dense_truth.shape[1])[..., None, None]
+        parts["boxed"] = dense_loss(aids.boxed(own[drawn]), batch.dense_truth[drawn] * chosen, batch.dense_known[drawn])
+    return parts
+
+
+def _features_parts(aids: TrainingAids, batch: Batch, features: SamFeatures) -> dict[str, torch.Tensor]:
+    """What SAM 2's features say of every pixel, all levels together and the coarsest alone."""
+    logits = aids.sam(features.high_res_0, features.high_res_1, features.embedding)
+    coarse = aids.coarse(features.embedding.flatten(2).transpose(1, 2))
     return {
-        "prompt": (model.seg_embedding(states)[named] - wanted).square().mean(),
-        "dense_vision": _dense_vision(aids, batch, rows),
+        "dense": dense_loss(logits, batch.dense_truth, batch.dense_known),
+        "dense_coarse": dense_loss(coarse, batch.dense_truth, batch.dense_known),
     }
-
-
-def _dense_vision(aids: TrainingAids, batch: Batch, rows: torch.Tensor) -> torch.Tensor:
-    return dense_loss(aids.vision(rows[: len(batch.dense_truth)]), batch.dense_truth, batch.dense_known)
 
 
 def _weighted(parts: dict[str, torch.Tensor], weights: LossWeights) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -140,19 +153,21 @@ def _mask_parts(
 def _read(model: UniBiomedModel, batch: Batch, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Final hidden states (n, hidden) at the [SEG] tokens, and the language loss of the answers.
 
-    Short sequences are read apart from long ones: one batch padded to the longest would spend a third of its time on
+    Short packs are read apart from long ones: one batch padded to the longest would spend a third of its time on
     padding.
     """
-    lengths = batch.attention_mask.sum(1)
-    order = lengths.argsort()
+    lengths = (batch.conversation >= 0).sum(1)
     states = rows.new_zeros(len(batch.seg_position), rows.shape[-1])
     losses, taught_tokens = rows.new_zeros(()), 0
-    for chunk in order.tensor_split(LENGTH_GROUPS):
+    for chunk in lengths.argsort().tensor_split(min(LENGTH_GROUPS, len(lengths))):
         longest = int(lengths[chunk].max())
-        input_ids, labels = batch.input_ids[chunk, :longest], batch.labels[chunk, 1:longest]
-        embeds = model.embed_prompt(input_ids, rows[batch.sequence_picture[chunk]].flatten(0, 1))
+        labels = batch.labels[chunk, 1:longest]
+        embeds = model.embed_prompt(batch.input_ids[chunk, :longest], rows[batch.pack_picture[chunk]].flatten(0, 1))
         hidden = model.language_model.model(
-            inputs_embeds=embeds, attention_mask=batch.attention_mask[chunk, :longest], use_cache=False
+            inputs_embeds=embeds,
+            attention_mask=visible(batch.conversation[chunk, :longest]),
+            position_ids=batch.positions[chunk, :longest],
+            use_cache=False,
         ).last_hidden_state
         taught = labels != IGNORED
         logits = model.language_model.lm_head(hidden[:, :-1][taught])
@@ -160,9 +175,9 @@ def _read(model: UniBiomedModel, batch: Batch, rows: torch.Tensor) -> tuple[torc
         taught_tokens += logits.shape[0]
         row_of = torch.full_like(lengths, -1)
         row_of[chunk] = torch.arange(len(chunk), device=chunk.device)
-        mine = row_of[batch.seg_sequence] >= 0
-        found = hidden[row_of[batch.seg_sequence[mine]], batch.seg_position[mine]]
-        states = states.index_put((mine.nonzero()[:, 0],), found)
+        mine = row_of[batch.seg_pack] >= 0
+        found = hidden[row_of[batch.seg_pack[mine]], batch.seg_position[mine]]
+        states = states.index_put((mine.nonzero()[:, 0],), found.to(states.dtype))
     return states, losses / taught_tokens
 
 

@@ -11,15 +11,22 @@ from torch.utils.data import Dataset
 
 from unibiomed.errors import InputError
 from unibiomed.phantoms import EXTRA_GENERATORS, MODALITY_GENERATORS, Generator, all_targets, generate_from
-from unibiomed.training.conversations import WORDS_MIX, Mix, make_example
+from unibiomed.training.conversations import Mix, make_example
 from unibiomed.training.turns import Example
 from unibiomed.training.video_data import VideoExample, VideoExamples
 
 TRAINING_SEEDS = 10_000_000  # seeds below are for training; evaluation and threshold fitting draw from above
 
 
+# CT, MRI, X-ray and mammography have more sites, sequences or smaller lesions than the others.
+ROUND = (
+    "CT", "pathology", "MRI", "fundus", "X-Ray", "ultrasound", "mammography", "CT",
+    "MRI", "OCT", "X-Ray", "endoscope", "CT", "dermoscopy", "MRI", "mammography",
+)  # fmt: skip
+
+
 class PhantomExamples(Dataset):
-    """Example ``n`` of a run; pictures of every modality in turn, so that each batch is balanced.
+    """Example ``n`` of a run; pictures of every modality in turn, the harder ones more often (``ROUND``).
 
     Args:
         first, count: the numbers of the run's examples; ``first + count`` must stay below ``TRAINING_SEEDS``.
@@ -28,7 +35,7 @@ class PhantomExamples(Dataset):
         extra_share: share of a modality's pictures that its extra (training-time) generators make.
     """
 
-    def __init__(self, first: int, count: int, *, size: int = 256, mix: Mix | None = None, extra_share: float = 0.4):
+    def __init__(self, first: int, count: int, *, size: int = 256, mix: Mix | None = None, extra_share: float = 0.35):
         if first < 0 or first + count > TRAINING_SEEDS:
             raise InputError(f"Training examples are numbered 0 to {TRAINING_SEEDS - 1}; {first}+{count} is beyond.")
         self.first, self.count, self.size = first, count, size
@@ -36,7 +43,6 @@ class PhantomExamples(Dataset):
         self.extra_share = extra_share
         self.stacks = VideoExamples(size=size)
         self.catalogue = all_targets()
-        self.modalities = tuple(MODALITY_GENERATORS)
 
     def __len__(self) -> int:
         return self.count
@@ -45,13 +51,13 @@ class PhantomExamples(Dataset):
         kind, index = key
         if kind == "stack":
             return self.stacks[self.first + index]
-        return self.picture(index, self.mix if kind == "picture" else WORDS_MIX)
+        return self.picture(index)
 
     def picture(self, index: int, mix: Mix | None = None) -> Example:
         """Example ``index`` of the run, with the questions of ``mix`` (else the run's)."""
         number = self.first + index
         rng = np.random.default_rng([7, number])
-        modality = self.modalities[number % len(self.modalities)]
+        modality = ROUND[number % len(ROUND)]
         phantom = generate_from(self._pick(modality, rng), number, self.size)
         return make_example(phantom, self.catalogue, rng, mix or self.mix)
 

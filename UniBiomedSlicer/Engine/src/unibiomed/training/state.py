@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from unibiomed.volumes.atomic import atomic_folder
 
 
 def save_state(
-    folder: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer, progress: dict[str, Any]
+    folder: Path,
+    modules: dict[str, torch.nn.Module],
+    optimizers: Sequence[torch.optim.Optimizer],
+    progress: dict[str, Any],
 ) -> None:
     """Write weights, optimizer moments and ``progress`` (JSON) to ``folder``, all or nothing."""
     moments: dict[str, torch.Tensor] = {}
-    for index, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            moments[f"{index}.{name}"] = torch.as_tensor(value).contiguous()
+    for number, optimizer in enumerate(optimizers):
+        for index, values in optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                moments[f"{number}.{index}.{name}"] = torch.as_tensor(value).contiguous()
     weights = {
         f"{prefix}.{name}": tensor.contiguous()
         for prefix, module in modules.items()
@@ -34,7 +39,9 @@ def save_state(
         (temporary / "progress.json").write_text(json.dumps(progress, indent=1), encoding="utf-8")
 
 
-def load_state(folder: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def load_state(
+    folder: Path, modules: dict[str, torch.nn.Module], optimizers: Sequence[torch.optim.Optimizer]
+) -> dict[str, Any]:
     """Restore what ``save_state`` wrote; returns its ``progress``.
 
     Raises:
@@ -54,13 +61,34 @@ def load_state(folder: Path, modules: dict[str, torch.nn.Module], optimizer: tor
         with torch.no_grad():
             for name, tensor in wanted.items():
                 tensor.copy_(given[name])
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, tensor in moments.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for number, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in moments.items():
+            whose, index, name = key.split(".", 2)
+            if int(whose) == number:
+                state.setdefault(int(index), {})[name] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
     return progress
+
+
+def take_over(folder: Path, modules: dict[str, torch.nn.Module]) -> None:
+    """Begin with what another run's checkpoint in ``folder`` holds; what it did not train stays as it is.
+
+    Raises:
+        CheckpointError: if it cannot be read, or holds a tensor that ``modules`` have not or of another shape.
+    """
+    try:
+        weights = load_file(folder / "weights.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"The training checkpoint {folder} cannot be read ({error}).") from error
+    own = {f"{prefix}.{name}": t for prefix, module in modules.items() for name, t in module.state_dict().items()}
+    strange = [name for name, tensor in weights.items() if name not in own or own[name].shape != tensor.shape]
+    if strange:
+        raise CheckpointError(f"The training checkpoint {folder} is of another model: {strange[0]} does not fit.")
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)
 
 
 def _trained(module: torch.nn.Module) -> dict[str, torch.Tensor]:

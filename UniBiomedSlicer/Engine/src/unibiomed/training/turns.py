@@ -43,9 +43,10 @@ class Example:
         image: RGB uint8 ``(H, W, 3)`` that the masks belong to.
         conversations: those whose masks are taught on ``image``.
         drawn: conversations about another rendering of it (a drawn region box); they have no masks.
+        boxed: the phrase of what is inside the box that ``image`` itself shows; empty without a box.
         dense: for the auxiliary per-pixel head: target phrase -> bool mask of everything that is present.
         direct: phrases whose masks are taught without a question, see ``aids.PhraseTable``.
-        with_masks: false where only words are taught, so that the mask encoder need not run.
+        with_rows, with_masks: whether the vision tower and the mask encoder have to run.
         known: phrases that ``dense`` can speak of here; one that is known and not in ``dense`` is absent.
     """
 
@@ -55,4 +56,6 @@ class Example:
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     direct: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
+    boxed: str = ""
+    with_rows: bool = True
     with_masks: bool = True
