@@ -13,10 +13,12 @@ from unibiomed.evaluation.fit_presence import Sample, fit_presence, write_presen
 from unibiomed.model.manifest import MANIFEST_NAME, verify_folder, write_manifest
 
 
-def samples(modality: str, present: list[float], absent: list[float], iou: float = 0.9) -> list[Sample]:
-    phrase = f"thing in site {modality}"
-    return [Sample(phrase, modality, score, iou, -0.01, 0.8) for score in present] + [
-        Sample(phrase, modality, score, iou, -0.01, None) for score in absent
+def samples(
+    modality: str, present: list[float], absent: list[float], iou: float = 0.9, kind: str = "anatomy"
+) -> list[Sample]:
+    phrase = f"{'thing' if kind == 'anatomy' else 'tumor'} in site {modality}"
+    return [Sample(phrase, modality, kind, score, iou, -0.01, 0.8) for score in present] + [
+        Sample(phrase, modality, kind, score, iou, -0.01, None) for score in absent
     ]
 
 
@@ -43,15 +45,28 @@ def test_the_predicted_iou_is_used_where_the_object_score_says_nothing():
 def test_each_modality_with_enough_samples_has_its_own_thresholds():
     mixed = samples("CT", [5.0] * 40, [2.0] * 40) + samples("MRI-T1", [1.0] * 40, [-3.0] * 40)
     fit = fit_presence(mixed + samples("OCT", [5.0] * 3, [1.0] * 3))
-    assert set(fit.by_modality) == {"CT", "MRI"}
+    assert set(fit.by_group) == {"CT anatomy", "MRI anatomy"}
     data = fit.to_json()
     assert data["per_target"]["thing in site CT"]["object_score"] > 2.0
     assert data["per_target"]["thing in site MRI-T1"]["object_score"] <= 1.0
-    assert data["fitted"]["CT"] == {"present": 40, "absent": 40, "dice": 0.8, "false_positives": 0.0}
+    assert data["fitted"]["CT anatomy"] == {"present": 40, "absent": 40, "dice": 0.8, "false_positives": 0.0}
+
+
+def test_abnormalities_have_thresholds_of_their_own():
+    organs = samples("CT", [5.0] * 40, [2.0] * 40)
+    lesions = samples("CT", [1.0] * 40, [-3.0] * 40, kind="abnormality")
+    limits = fit_presence(organs + lesions).to_json()["per_target"]
+    assert limits["tumor in site CT"]["object_score"] <= 1.0 < 2.0 < limits["thing in site CT"]["object_score"]
+
+
+def test_a_kind_with_few_samples_takes_the_thresholds_of_its_modality():
+    few = samples("CT", [5.0] * 3, [2.0] * 3, kind="abnormality")
+    fit = fit_presence(samples("CT", [5.0] * 40, [2.0] * 40) + few)
+    assert fit.by_group["CT abnormality"].present == 43
 
 
 def test_answers_without_a_mask_are_never_let_through():
-    fit = fit_presence([*samples("CT", [1.0] * 40, [-1.0] * 40), Sample("x", "CT", -math.inf, -math.inf, None, None)])
+    fit = fit_presence([*samples("CT", [1.0] * 40, [-1.0] * 40), Sample("x", "CT", "anatomy", -math.inf, -math.inf, None, None)])
     assert math.isfinite(fit.overall.object_score)
     json.dumps(fit.to_json(), allow_nan=False)
 

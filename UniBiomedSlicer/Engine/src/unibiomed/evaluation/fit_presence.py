@@ -2,8 +2,8 @@
 """Fits the presence gate of a model: the least object score and predicted IoU that count as "it is there".
 
 The thresholds that give the best Dice as the user gets it (a rejected target scores 0) among those that let at most
-``max_false_positives`` of the absent targets through. One pair for all, and one for the phrases of each modality where
-there are enough samples. Fitted on seeds of their own, neither trained on nor used in the evaluation.
+``max_false_positives`` of the absent targets through. One pair for all, and where there are enough samples one for the
+anatomy and one for the abnormalities of each modality: a small lesion scores otherwise than an organ. Fitted on seeds of their own, neither trained on nor used in the evaluation.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from unibiomed.evaluation.phantoms import FITTING_SEED_BASE, Generate, Plan, ask
 from unibiomed.evaluation.questions import Amounts, Question
 from unibiomed.model.manifest import update_record
 from unibiomed.phantoms import generate
+from unibiomed.phantoms.base import Kind
 from unibiomed.tasks.presence import observe, seg_logprobs
 from unibiomed.tasks.progress import ProgressEvent
 from unibiomed.tasks.protocol import Model, PredictionLike
@@ -31,7 +32,7 @@ from unibiomed.volumes.atomic import atomic_path
 from unibiomed.volumes.modalities import base_modality
 
 MAX_FALSE_POSITIVES = 0.03
-ENOUGH = 30
+ENOUGH = 25
 CANDIDATES = 25
 #: Dice given away for fewer false positives: differences below it are noise of the sample.
 TOLERANCE = 0.003
@@ -43,6 +44,7 @@ class Sample:
 
     phrase: str
     modality: str
+    kind: Kind
     object_score: float
     iou: float
     token_logprob: float | None
@@ -63,10 +65,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class PresenceFit:
-    """The pair for all phrases, those of single modalities, and the phrases of each modality."""
+    """The pair for all phrases, those of single groups ("CT abnormality"), and the phrases of each group."""
 
     overall: Pair
-    by_modality: dict[str, Pair]
+    by_group: dict[str, Pair]
     phrases: dict[str, tuple[str, ...]]
     seg_token_logprob: float
 
@@ -74,8 +76,8 @@ class PresenceFit:
         """The ``presence`` entry of ``unibiomed.json``."""
         per_target = {
             phrase: {"object_score": round(pair.object_score, 4), "iou": round(pair.iou, 4)}
-            for modality, pair in self.by_modality.items()
-            for phrase in self.phrases[modality]
+            for group, pair in self.by_group.items()
+            for phrase in self.phrases[group]
         }
         return {
             "object_score": round(self.overall.object_score, 4),
@@ -86,7 +88,7 @@ class PresenceFit:
             "fitted": {
                 name: {"present": pair.present, "absent": pair.absent, "dice": round(pair.dice, 4),
                        "false_positives": round(pair.false_positives, 4)}
-                for name, pair in {"all": self.overall, **self.by_modality}.items()
+                for name, pair in {"all": self.overall, **self.by_group}.items()
             },
         }  # fmt: skip
 
@@ -112,15 +114,19 @@ def collect(
 
 def fit_presence(samples: Sequence[Sample], max_false_positives: float = MAX_FALSE_POSITIVES) -> PresenceFit:
     """Thresholds for ``samples``; ``InputError`` when present or absent targets are missing among them."""
-    groups: dict[str, list[Sample]] = defaultdict(list)
+    groups: dict[tuple[str, Kind], list[Sample]] = defaultdict(list)
     for sample in samples:
-        groups[base_modality(sample.modality)].append(sample)
-    overall = _fit(samples, max_false_positives)
-    by_modality = {
-        modality: _fit(group, max_false_positives) for modality, group in sorted(groups.items()) if _enough(group)
-    }
-    phrases = {modality: tuple(sorted({sample.phrase for sample in groups[modality]})) for modality in by_modality}
-    return PresenceFit(overall, by_modality, phrases, _token_limit(samples))
+        groups[base_modality(sample.modality), sample.kind].append(sample)
+    by_group: dict[str, Pair] = {}
+    phrases: dict[str, tuple[str, ...]] = {}
+    for (modality, kind), group in sorted(groups.items()):
+        whole = [sample for (word, _), some in groups.items() if word == modality for sample in some]
+        enough = next((some for some in (group, whole) if _enough(some)), None)
+        if enough is not None:
+            name = f"{modality} {kind}"
+            by_group[name] = _fit(enough, max_false_positives)
+            phrases[name] = tuple(sorted({sample.phrase for sample in group}))
+    return PresenceFit(_fit(samples, max_false_positives), by_group, phrases, _token_limit(samples))
 
 
 def write_presence(folder: Path, fit: PresenceFit) -> None:
@@ -143,12 +149,13 @@ def _sample(question: Question, prediction: PredictionLike, model: Model) -> Sam
     spec = question.spec
     truth = question.phantom.masks.get(spec.name) if not question.foreign else None
     if not len(prediction.masks):
-        return Sample(spec.phrase, spec.modality, -math.inf, -math.inf, None, None if truth is None else 0.0)
+        scores = -math.inf, -math.inf, None
+        return Sample(spec.phrase, spec.modality, spec.kind, *scores, None if truth is None else 0.0)
     seen = observe(prediction, 0, 0, token_logprob=seg_logprobs(model, prediction)[0])
     overlap = None if truth is None else dice(seen.mask, truth)
     if not seen.mask.any():
-        return Sample(spec.phrase, spec.modality, -math.inf, -math.inf, seen.token_logprob, overlap)
-    return Sample(spec.phrase, spec.modality, seen.object_score, seen.iou, seen.token_logprob, overlap)
+        return Sample(spec.phrase, spec.modality, spec.kind, -math.inf, -math.inf, seen.token_logprob, overlap)
+    return Sample(spec.phrase, spec.modality, spec.kind, seen.object_score, seen.iou, seen.token_logprob, overlap)
 
 
 def _enough(group: Sequence[Sample]) -> bool:
