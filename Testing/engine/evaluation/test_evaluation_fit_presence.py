@@ -66,7 +66,9 @@ def test_a_kind_with_few_samples_takes_the_thresholds_of_its_modality():
 
 
 def test_answers_without_a_mask_are_never_let_through():
-    fit = fit_presence([*samples("CT", [1.0] * 40, [-1.0] * 40), Sample("x", "CT", "anatomy", -math.inf, -math.inf, None, None)])
+    fit = fit_presence(
+        [*samples("CT", [1.0] * 40, [-1.0] * 40), Sample("x", "CT", "anatomy", -math.inf, -math.inf, None, None)]
+    )
     assert math.isfinite(fit.overall.object_score)
     json.dumps(fit.to_json(), allow_nan=False)
 

@@ -3,7 +3,8 @@
 
 The thresholds that give the best Dice as the user gets it (a rejected target scores 0) among those that let at most
 ``max_false_positives`` of the absent targets through. One pair for all, and where there are enough samples one for the
-anatomy and one for the abnormalities of each modality: a small lesion scores otherwise than an organ. Fitted on seeds of their own, neither trained on nor used in the evaluation.
+anatomy and one for the abnormalities of each modality: a small lesion scores otherwise than an organ. Fitted on seeds
+of their own, neither trained on nor used in the evaluation.
 """
 
 from __future__ import annotations
