@@ -75,6 +75,37 @@ def test_a_finding_that_is_not_confirmed_by_name_does_not_count(fakes, volume):
     assert result.not_found[0].reason.startswith("Named when slices 3–5, 8 were read, but not confirmed")
 
 
+@pytest.fixture
+def mute(fakes):
+    """A model with a fitted gate that names nothing, and draws what it is asked for by name."""
+
+    class Mute(fakes.FakeModel):
+        def _answer(self, image, text):
+            if "Please segment" in text or "Please describe" in text:
+                return super()._answer(image, text)
+            return fakes.make_prediction("It is [SEG]. no findings in abdomen CT.", [np.zeros(image.shape[:2], bool)])
+
+    return Mute
+
+
+def test_an_abnormality_that_is_not_named_is_found_by_its_name(mute, volume):
+    result = interpret(mute(presence={"fitted": {"all": {}}}), volume)
+    assert [(item.target, item.slices) for item in result.findings] == [("liver tumor", (3, 4, 5))]
+    assert result.not_found == (), "what lies on one slice of a volume only, and was never named, is not claimed"
+
+
+def test_a_model_whose_gate_was_not_fitted_is_not_asked_by_name(mute, volume):
+    assert interpret(mute(), volume).nothing_found
+
+
+def test_an_unnamed_abnormality_of_a_picture_needs_no_second_slice(mute):
+    picture = np.full((40, 40, 3), 20, dtype=np.uint8)
+    picture[8:30, 8:30] = 100
+    picture[10:16, 10:16] = 180
+    result = interpret(mute(presence={"fitted": {"all": {}}}), Volume.from_array(picture))
+    assert [item.target for item in result.findings] == ["liver tumor"]
+
+
 def test_a_modality_of_the_file_stands_against_the_model(model, volume):
     other = Volume.from_array(np.asarray(volume.array), volume.ijk_to_ras, modality="ultrasound")
     result = interpret(model, other, anatomy=False)

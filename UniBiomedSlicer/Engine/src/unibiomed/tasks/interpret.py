@@ -3,7 +3,9 @@
 
 1. Look: captions of up to 24 slices say modality, body part and the anatomy in view (``survey``).
 2. Read: up to 64 slices of each part are asked the abnormality question and, where the model was trained for it, the
-   report question; the presence gate decides which of the findings named have a mask (``detections``).
+   report question; the presence gate decides which of the findings named have a mask (``detections``). A model whose
+   gate was fitted is asked for each abnormality that it knows by name as well: its masks show some that its words miss
+   (``unnamed``).
 3. Refine: each finding, and each structure of the anatomy, is asked for by its trained phrase on every slice near where
    it was noticed, and followed to its ends (``refine``). A finding that is not confirmed so is reported as not
    confirmed and does not count.
@@ -35,6 +37,7 @@ from unibiomed.tasks.results import Finding, Interpretation, NotFound, Provenanc
 from unibiomed.tasks.survey import Part, Survey, survey
 from unibiomed.tasks.templates import describe_prompt, recognise_prompt, report_prompt, segment_prompt
 from unibiomed.tasks.tracks import Track, not_found, settle_tracks
+from unibiomed.tasks.unnamed import ByName, supported
 from unibiomed.volumes.volume import Volume
 from unibiomed.volumes.windows import Window
 
@@ -49,6 +52,7 @@ class _Reading:
     said: list[tuple[int, ParsedAnswer, list[Detection]]] = field(default_factory=list)
     sentences: Mapping[Target, Mapping[int, str]] = field(default_factory=dict)
     noticed: dict[Target, Track] = field(default_factory=dict)
+    unnamed: dict[Target, list[int]] = field(default_factory=dict)
     confirmed: dict[Target, Track] = field(default_factory=dict)
     anatomy: dict[Target, Track] = field(default_factory=dict)
 
@@ -115,9 +119,11 @@ def interpret(
 def _read(model: Model, known: Catalogue, part: Part, run: Run, batch_size: int | None) -> _Reading:
     """Ask the questions on the part's slices and gather what is named."""
     frames = part.frames
-    prompts = [recognise_prompt()]
+    questions = [recognise_prompt()]
     if trained_for_report(model, frames.modality, part.site):
-        prompts.append(report_prompt())
+        questions.append(report_prompt())
+    by_name = ByName(model, known, frames.modality, part.site)
+    prompts = [*questions, *by_name.prompts]
     reading = _Reading(part, frames.sample(MOST_READ, part.slices), tuple(prompts))
     collector = Collector(model, frames)
     stage = "read" if part.site is None else f"read {part.site}"
@@ -126,14 +132,16 @@ def _read(model: Model, known: Catalogue, part: Part, run: Run, batch_size: int 
     for done, (index, predictions) in enumerate(stream, start=1):
         answers = [
             detect(model, known, prediction, index, modality=frames.modality, site=part.site)
-            for prediction in predictions
+            for prediction in predictions[: len(questions)]
         ]
+        by_name.take(index, predictions[len(questions) :])
         taken = collector.take(index, [item for _, found in answers for item in found])
         said, found = answers[-1]
         found = taken[len(taken) - len(found) :]
         reading.said.append((index, said, [item.without_mask() for item in found]))
         run.tell(stage, done, len(reading.slices), text=said.text)
     reading.noticed = collector.finish()
+    reading.unnamed = by_name.beside(reading.noticed)
     reading.sentences = collector.sentences
     return reading
 
@@ -145,6 +153,7 @@ def _refine(model: Model, reading: _Reading, step: int, anatomy: bool, run: Run,
     wanted: dict[Target, tuple[int, ...]] = {
         target: track.stack.indices for target, track in reading.noticed.items() if track.stack.indices
     }
+    wanted |= {target: tuple(slices) for target, slices in reading.unnamed.items()}
     structures = {target: slices for target, slices in part.anatomy.items() if anatomy and target not in wanted}
     tracks = refine(
         model,
@@ -156,6 +165,8 @@ def _refine(model: Model, reading: _Reading, step: int, anatomy: bool, run: Run,
         batch_size=batch_size,
         stage="segment" if part.site is None else f"segment {part.site}",
     )
+    for target in reading.unnamed:
+        tracks[target] = supported(tracks[target], part.frames)
     reading.confirmed = {target: tracks[target] for target in wanted if tracks[target].stack.indices}
     reading.anatomy = {target: tracks[target] for target in structures}
 
@@ -207,7 +218,10 @@ def _write(
 
 def _provenance(model: Model, frames: Frames, seen: Survey, readings: list[_Reading], read: list[int]) -> Provenance:
     prompts = [describe_prompt(), *(prompt for item in readings for prompt in item.prompts)]
-    prompts += [segment_prompt(target.phrase) for item in readings for target in (*item.anatomy, *item.noticed)]
+    prompts += [
+        segment_prompt(target.phrase) for item in readings for target in (*item.anatomy, *item.noticed, *item.unnamed)
+    ]
+    prompts = list(dict.fromkeys(prompts))
     notes = list(seen.notes)
     if len(read) < len(frames):
         notes.append(
@@ -221,7 +235,7 @@ def _provenance(model: Model, frames: Frames, seen: Survey, readings: list[_Read
         whole,
         prompts=prompts,
         slices=read,
-        phrases=[target.phrase for item in readings for target in (*item.anatomy, *item.noticed)],
+        phrases=[target.phrase for item in readings for target in (*item.anatomy, *item.noticed, *item.unnamed)],
         notes=notes,
         site=joined([site for site in own if site]) or None,
     )

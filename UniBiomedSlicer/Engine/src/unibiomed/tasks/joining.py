@@ -39,7 +39,7 @@ def join(stack: PlaneStack, *, max_gap: int = MAX_GAP, fragment: float = FRAGMEN
         by_slice[int(group), index].append(piece)
     joined: dict[int, PlaneStack] = {}
     for (group, index), own in by_slice.items():
-        joined.setdefault(group, PlaneStack(stack.array_axis)).add(index, _draw(own))
+        joined.setdefault(group, PlaneStack(stack.array_axis)).add(index, draw(own))
     return tuple(sorted(joined.values(), key=lambda part: -_pixels(part)))
 
 
@@ -98,7 +98,7 @@ def _centre(index: int, box: Box) -> tuple[float, float, float]:
     return float(index), box[0] + float(rows.mean()), box[1] + float(columns.mean())
 
 
-def _draw(boxes: list[Box]) -> np.ndarray:
+def draw(boxes: list[Box]) -> np.ndarray:
     """The boxes' pixels on one plane just large enough."""
     bottom = max(top + crop.shape[0] for top, _, crop in boxes)
     right = max(left + crop.shape[1] for _, left, crop in boxes)
