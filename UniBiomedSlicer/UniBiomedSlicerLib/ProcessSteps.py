@@ -16,6 +16,8 @@ from UniBiomedSlicerLib.ChildEnvironment import processEnvironment
 from UniBiomedSlicerLib.Signal import Signal
 
 _KILL_AFTER_MS = 3000
+# What installers put before a message: "error: ", "  Caused by: ", "  × ", "  ╰─▶ ".
+_PREFIX = re.compile(r"^[\s×╰─▶├│]*(?:error:|cause:|caused by:)?\s*", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -206,16 +208,15 @@ class ProcessSteps:
 def lastWords(lines: list[str]) -> str:
     """What a failed command had to say: its last line, with the line that says on what, where there is one.
 
-    uv prints a chain ("error: … Caused by: … Caused by: …"); the last cause says why, "Failed to fetch" says what.
+    uv prints a chain ("error: …", then "cause: …" or "Caused by: …"): the last cause says why, "Failed to fetch" what.
     """
-    texts = [re.sub(r"^(error:|ERROR:|Caused by:|[×╰─▶├│\s]+)\s*", "", line.strip(), count=2) for line in lines]
-    texts = [re.sub(r"^(error:|Caused by:)\s*", "", text).strip() for text in texts if text.strip()]
+    texts = [_PREFIX.sub("", line).strip() for line in lines]
     texts = [text for text in texts if text and not text.lower().startswith("hint:")]
     if not texts:
         return ""
     last = texts[-1]
-    what = next((text for text in reversed(texts) if re.search(r"[Ff]ailed to (fetch|download)", text)), "")
-    return f"{what.rstrip('.:')} ({last.rstrip('.')})" if what and what != last else last
+    what = next((text for text in reversed(texts) if re.search(r"[Ff]ailed to (fetch|download)", text)), last)
+    return last if what == last else f"{what.rstrip('.:')} ({last.rstrip('.')})"
 
 
 def _advice(words: str) -> str:
