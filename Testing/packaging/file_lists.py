@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the lists of shipped files into the CMake files, from what git holds: ``python Testing/packaging/file_lists.py``.
+"""Writes the lists of shipped files into the CMake files, from what git holds.
+
+``python Testing/packaging/file_lists.py``
 
 Slicer packages what is listed and nothing else. A list kept by hand forgets an icon sooner or later; a test compares
 these lists with what git holds.

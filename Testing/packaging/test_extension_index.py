@@ -21,7 +21,7 @@ RAW = "https://raw.githubusercontent.com/UniBiomed/SlicerUniBiomed/main/"
 @pytest.fixture(scope="module")
 def metadata() -> dict[str, str]:
     text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
-    return {name: value for name, value in re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text)}
+    return dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text))
 
 
 def test_the_entry_satisfies_slicers_schema():

@@ -22,7 +22,9 @@ def _slicer_side() -> list[Path]:
         cwd=REPOSITORY, capture_output=True, check=True, text=True,
     ).stdout.splitlines()  # fmt: skip
     return [
-        REPOSITORY / name for name in listed if "/Engine/" not in name and "/Testing/" not in name and (REPOSITORY / name).exists()
+        REPOSITORY / name
+        for name in listed
+        if "/Engine/" not in name and "/Testing/" not in name and (REPOSITORY / name).exists()
     ]
 
 
@@ -39,7 +41,9 @@ def test_a_file_imports_at_its_top_only_what_every_slicer_has(path):
             names = [node.module or ""]
         for name in names:
             top = name.split(".")[0]
-            assert top in sys.stdlib_module_names or top in ALLOWED or top.startswith(OWN), f"{path.name} imports {name}"
+            assert top in sys.stdlib_module_names or top in ALLOWED or top.startswith(OWN), (
+                f"{path.name} imports {name}"
+            )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

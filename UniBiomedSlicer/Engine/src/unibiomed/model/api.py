@@ -157,6 +157,16 @@ class UniBiomed:
                     results[i] = self._assembled(jobs[i], answer, masks)
         return [results[i] for i in range(len(jobs))]
 
+    @torch.inference_mode()
+    def embed(self, images: Sequence[Picture]) -> np.ndarray:
+        """One unit vector a picture, float32 (n, hidden): the mean of the rows that the language model sees of it.
+
+        Pictures that look alike to the model are near each other; what the distance means is the model's own.
+        """
+        rows = self._encoder.visual_rows([Scene.image(image) for image in images])
+        means = torch.stack([own.float().mean(0) for own in rows])
+        return torch.nn.functional.normalize(means, dim=1).cpu().numpy()
+
     def _job(self, scene: Scene, text: str, history: str, regions: Sequence[np.ndarray] | np.ndarray | None) -> _Job:
         layout = scene.layout(self.model.config, regions)
         return _Job(scene, text, build_prompt(self.tokenizer, text, history, layout, limit=self._limit))

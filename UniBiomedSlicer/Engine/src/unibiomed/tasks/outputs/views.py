@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.phrases import parse_phrase
-from unibiomed.tasks.results import Interpretation, SegmentResult
+from unibiomed.tasks.results import Interpretation, SegmentationResult, SegmentResult
 from unibiomed.tasks.stack import plane_of
 from unibiomed.volumes.volume import Volume
 from unibiomed.volumes.windows import Window
@@ -56,10 +56,10 @@ def choose_views(result: Interpretation, volume: Volume, most: int = MOST_VIEWS)
     site = parse_phrase(ordered[0].phrase).site if ordered else None
     for index in _spread(pool, [*chosen], min(FEWEST_VIEWS, most)):
         chosen[index] = _site_at(ordered, index, site)
-    return tuple(_view(result, volume, index, chosen[index]) for index in sorted(chosen))
+    return tuple(view_at(result, volume, index, chosen[index]) for index in sorted(chosen))
 
 
-def frames_of(result: Interpretation, volume: Volume, site: str | None) -> Frames:
+def frames_of(result: Interpretation | SegmentationResult, volume: Volume, site: str | None) -> Frames:
     """The pictures as they were read: the provenance's axis and window, that of ``site`` where they differ by site."""
     provenance = result.provenance
     window = provenance.window
@@ -105,7 +105,8 @@ def _areas(segment: SegmentResult, axis: int) -> dict[int, int]:
     return {segment.mask.offset[axis] + row: int(count) for row, count in enumerate(counts) if count}
 
 
-def _view(result: Interpretation, volume: Volume, index: int, site: str | None) -> View:
+def view_at(result: Interpretation | SegmentationResult, volume: Volume, index: int, site: str | None) -> View:
+    """Slice ``index`` with every segment that is on it, in the window of ``site``."""
     frames = frames_of(result, volume, site)
     axis = frames.mapping.array_axis
     picture = Image.fromarray(frames.picture(index)).resize((VIEW_SIDE, VIEW_SIDE), Image.Resampling.BICUBIC)

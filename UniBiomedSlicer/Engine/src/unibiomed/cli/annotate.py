@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``unibiomed annotate``: a whole cohort by one plan, resumable at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unibiomed.cli import options
+from unibiomed.cli.opening import open_model
+from unibiomed.cli.terminal import Terminal
+from unibiomed.errors import InputError
+
+if TYPE_CHECKING:
+    from unibiomed.cohort.catalogue import Catalogue
+    from unibiomed.cohort.plan import Plan
+    from unibiomed.cohort.run import CaseEvent
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``annotate`` to ``app``."""
+    app.command("annotate")(annotate_command)
+
+
+def annotate_command(
+    cohort: Annotated[Path, typer.Argument(help="Folder with the images of the cohort.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the catalogue (else COHORT/derivatives/unibiomed)."),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", "-p", help="YAML file that says what is looked for.", show_default=False)
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", "-t", help="What to segment; may be repeated. None: prompt-free.")
+    ] = None,
+    modality: options.Modality = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Instead of the plan's model.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Instead of the plan's device.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray", help='Address of a Ray cluster, or "local": workers there do the cases.', show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Ray workers (else one for each GPU, or one).")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try cases again that failed before.")] = False,
+    redo: Annotated[
+        bool,
+        typer.Option("--redo", help="Do finished cases again that nobody has reviewed, as for a new plan or model."),
+    ] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Pre-annotate every volume of a folder. Stopped or killed, the same command goes on where it was.
+
+    Examples:
+
+    [bold]unibiomed annotate scans/ -t liver -t spleen --modality CT[/bold]
+
+    [bold]unibiomed annotate scans/ --plan plan.yaml --ray auto[/bold]
+    """
+    from unibiomed.cohort.overview import write_overview
+    from unibiomed.cohort.run import default_folder, work
+
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    folder = output or default_folder(cohort)
+    wanted = _plan(folder, plan, target, modality, model, device)
+    with _opened(folder, cohort, wanted, terminal, redo=redo) as catalogue:
+        states = [state for state, asked in (("failed", retry_failed or redo), ("done", redo)) if asked]
+        if states:
+            terminal.note(f"{catalogue.wait_again(states)} cases are done again.")
+        waiting = catalogue.counts()["waiting"]
+        terminal.note(f"{waiting} of {sum(catalogue.counts().values())} cases are to be done; catalogue: {folder}")
+        if waiting or catalogue.counts()["running"]:
+            runner = _runner(catalogue, cohort, ray, workers, terminal)
+            with terminal.working(unit="cases") as bar:
+
+                def told(event: CaseEvent) -> None:
+                    bar.progress(_Bar("annotate", event.done, event.total))
+                    if event.reason:
+                        terminal.note(f"{event.case.id}: {event.reason}")
+
+                work(catalogue, runner, told, bar.cancelled)
+        page = write_overview(catalogue)
+        terminal.show(_summary(catalogue), _table(catalogue))
+        terminal.note(f"Overview: {page}")
+
+
+class _Bar:
+    """What the progress bar reads of an event."""
+
+    def __init__(self, stage: str, done: int, total: int) -> None:
+        self.stage, self.done, self.total = stage, done, total
+
+
+def _plan(
+    folder: Path,
+    path: Path | None,
+    targets: list[str] | None,
+    modality: str | None,
+    model: str | None,
+    device: str | None,
+) -> Plan:
+    """The plan file, or the one in the catalogue, or the default; with what the options say in their place."""
+    from unibiomed.cohort.catalogue import FILE, Catalogue
+    from unibiomed.cohort.plan import Plan, plan_from, read_plan
+
+    if path is not None:
+        base = read_plan(path)
+    elif (folder / FILE).is_file():
+        with Catalogue(folder) as catalogue:
+            base = catalogue.plan
+    else:
+        base = Plan()
+    given = {"targets": targets, "modality": modality, "model": model, "device": device}
+    changed = {name: value for name, value in given.items() if value}
+    return plan_from({**base.model_dump(mode="json"), **changed}, "the options")
+
+
+def _opened(folder: Path, cohort: Path, plan: Plan, terminal: Terminal, *, redo: bool) -> Catalogue:
+    """The catalogue in ``folder``, made if there is none; new images of the cohort are added."""
+    from unibiomed.cohort.cases import find_cases
+    from unibiomed.cohort.catalogue import FILE, Catalogue
+
+    cases = find_cases(cohort)
+    if not (folder / FILE).is_file():
+        return Catalogue.create(folder, cohort, plan, cases)
+    catalogue = Catalogue(folder)
+    if catalogue.cohort.resolve() != cohort.resolve():
+        catalogue.close()
+        raise InputError(f"{folder} is the catalogue of {catalogue.cohort}; choose another --output for {cohort}.")
+    if catalogue.plan != plan:
+        if catalogue.counts()["done"] and not redo:
+            catalogue.close()
+            raise InputError(
+                "The plan differs from that of the finished cases; add --redo, or choose another --output."
+            )
+        catalogue.set_plan(plan)
+    if new := catalogue.add_cases(cases):
+        terminal.note(f"{new} new cases were found.")
+    return catalogue
+
+
+def _runner(catalogue: Catalogue, cohort: Path, ray: str | None, workers: int | None, terminal: Terminal):
+    plan = catalogue.plan
+    if ray is not None:
+        from unibiomed.cohort.ray_runner import annotate_on_ray
+
+        return annotate_on_ray(ray, plan, cohort, catalogue.folder, workers=workers)
+    from unibiomed.cohort.annotate import Annotator
+    from unibiomed.cohort.run import annotate_here
+
+    return annotate_here(
+        Annotator(open_model(plan.model, plan.device, "auto", terminal), plan, cohort, catalogue.folder)
+    )
+
+
+def _summary(catalogue: Catalogue) -> dict:
+    return {
+        "catalogue": str(catalogue.folder),
+        "counts": catalogue.counts(),
+        "cases": [
+            {"id": r.case.id, "state": r.state, "reason": r.reason, "seconds": r.outcome.seconds if r.outcome else None,
+             "segments": r.outcome.segments if r.outcome else None,
+             "confidence": r.outcome.confidence if r.outcome else None}
+            for r in catalogue.records()
+        ],
+    }  # fmt: skip
+
+
+def _table(catalogue: Catalogue):
+    from rich.table import Table
+
+    table = Table("case", "state", "segments", "confidence", "seconds", "why not")
+    for record in catalogue.records():
+        outcome = record.outcome
+        shown = (
+            (f"{outcome.segments}", f"{outcome.confidence:.2f}", f"{outcome.seconds:.1f}") if outcome else ("", "", "")
+        )
+        table.add_row(record.case.id, record.state, *shown, record.reason)
+    return table

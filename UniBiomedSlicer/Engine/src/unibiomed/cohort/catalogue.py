@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The memory of a cohort: one SQLite file that says of every case what was done with it, when, and by whom.
+
+A case is ``waiting``, ``running``, ``done`` or ``failed``. Reviewers' decisions are rows of their own that are never
+changed, only marked as undone, so that no correction can be lost. Every change is one transaction, flushed to disk
+before it counts; a process killed at any moment leaves a catalogue that the next one goes on with.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from unibiomed.cohort.cases import Case
+from unibiomed.cohort.plan import Plan, plan_from
+from unibiomed.errors import InputError
+
+State = Literal["waiting", "running", "done", "failed"]
+Verdict = Literal["accepted", "corrected", "rejected"]
+VERDICTS: tuple[Verdict, ...] = ("accepted", "corrected", "rejected")
+FORMAT = "unibiomed.catalogue/1"
+FILE = "catalogue.sqlite"
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE cases (
+    id TEXT PRIMARY KEY, patient TEXT NOT NULL, path TEXT NOT NULL, series_uid TEXT,
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+    attempts INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', finished REAL, seconds REAL,
+    model TEXT, weights_sha256 TEXT, plan_sha256 TEXT, prompts TEXT NOT NULL DEFAULT '[]',
+    confidence REAL, disagreement REAL, segments INTEGER, embedding BLOB
+);
+CREATE INDEX cases_by_state ON cases (state, id);
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL REFERENCES cases (id),
+    verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'corrected', 'rejected')),
+    reviewer TEXT NOT NULL, at REAL NOT NULL, folder TEXT, note TEXT NOT NULL DEFAULT '', undone_at REAL
+);
+CREATE INDEX decisions_by_case ON decisions (case_id, number);
+"""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a reviewer decided; ``folder`` (relative to the catalogue's) holds the corrected files."""
+
+    number: int
+    case_id: str
+    verdict: Verdict
+    reviewer: str
+    at: float
+    folder: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished case leaves in the catalogue; ``disagreement`` and ``embedding`` where they were computed."""
+
+    seconds: float
+    model: str
+    weights_sha256: str
+    prompts: tuple[str, ...]
+    confidence: float
+    segments: int
+    disagreement: float | None = None
+    embedding: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A case with all that is known of it; times are seconds since the epoch."""
+
+    case: Case
+    state: State
+    attempts: int
+    reason: str
+    finished: float | None
+    outcome: Outcome | None
+    decision: Decision | None = None
+
+
+class Catalogue:
+    """The catalogue in a folder. Safe to open from several processes; each change is atomic."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open an existing catalogue. InputError when there is none, or it is of another version."""
+        self.folder = folder
+        path = folder / FILE
+        if not path.is_file():
+            raise InputError(f"{folder} holds no catalogue; make one with: unibiomed annotate COHORT --output {folder}")
+        self._connection = _connect(path)
+        try:
+            found = self._meta("format")
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise InputError(f"{path} is not a catalogue ({error}).") from error
+        if found != FORMAT:
+            self._connection.close()
+            raise InputError(f"{path} is of the format {found}, this program reads {FORMAT}.")
+
+    @classmethod
+    def create(cls, folder: Path, cohort: Path, plan: Plan, cases: Iterable[Case]) -> Catalogue:
+        """Make a new catalogue; all or nothing. InputError when there is one already."""
+        if (folder / FILE).exists():
+            raise InputError(f"{folder / FILE} is there already; open it, or choose another folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f".{FILE}.new"
+        fresh.unlink(missing_ok=True)
+        connection = _connect(fresh, journal="DELETE")
+        with connection:
+            connection.executescript(_TABLES)
+            facts = {"format": FORMAT, "cohort": str(cohort.absolute()), "plan": plan.model_dump_json()}
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+            connection.executemany(
+                "INSERT INTO cases (id, patient, path, series_uid) VALUES (?, ?, ?, ?)", _rows(cases)
+            )
+        connection.close()
+        fresh.replace(folder / FILE)
+        return cls(folder)
+
+    def close(self) -> None:
+        """Close the file; the catalogue must not be used afterwards."""
+        self._connection.close()
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def cohort(self) -> Path:
+        """The folder that the cases' paths are relative to."""
+        return Path(self._meta("cohort"))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that the cases are annotated by."""
+        return plan_from(json.loads(self._meta("plan")), f"the plan in {self.folder / FILE}")
+
+    def set_plan(self, plan: Plan) -> None:
+        """Replace the plan; cases done by the old one stay as they are until ``wait_again``."""
+        with self._changing():
+            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'plan'", (plan.model_dump_json(),))
+
+    def add_cases(self, cases: Iterable[Case]) -> int:
+        """Add those that are new; returns how many were."""
+        with self._changing():
+            before = self._connection.total_changes
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO cases (id, patient, path, series_uid) VALUES (?, ?, ?, ?)", _rows(cases)
+            )
+            return self._connection.total_changes - before
+
+    def counts(self) -> dict[State, int]:
+        """Number of cases in each state."""
+        found = dict(self._connection.execute("SELECT state, COUNT(*) FROM cases GROUP BY state"))
+        return {state: found.get(state, 0) for state in ("waiting", "running", "done", "failed")}
+
+    def wait_again(self, states: Sequence[State], *, reviewed: bool = False) -> int:
+        """Put cases back to waiting, those with a reviewer's decision only if ``reviewed``; returns how many."""
+        marks = ",".join("?" * len(states))
+        kept = "" if reviewed else "AND id NOT IN (SELECT case_id FROM decisions WHERE undone_at IS NULL)"
+        with self._changing():
+            done = self._connection.execute(
+                # Only question marks and a constant are put together here.
+                f"UPDATE cases SET state = 'waiting' WHERE state IN ({marks}) {kept}",  # noqa: S608
+                states,
+            )
+            return done.rowcount
+
+    def claim(self) -> Case | None:
+        """The next waiting case, marked as running; None when none waits."""
+        with self._changing():
+            row = self._connection.execute(
+                "UPDATE cases SET state = 'running', attempts = attempts + 1 WHERE id = "
+                "(SELECT id FROM cases WHERE state = 'waiting' ORDER BY id LIMIT 1) "
+                "RETURNING id, patient, path, series_uid"
+            ).fetchone()
+        return Case(*row) if row else None
+
+    def give_back(self, case_id: str) -> None:
+        """A running case was not worked on after all."""
+        with self._changing():
+            self._connection.execute(
+                "UPDATE cases SET state = 'waiting' WHERE id = ? AND state = 'running'", (case_id,)
+            )
+
+    def finish(self, case_id: str, outcome: Outcome) -> None:
+        """A running case is done."""
+        vector = None if outcome.embedding is None else np.asarray(outcome.embedding, dtype="<f4").tobytes()
+        values = (
+            time.time(), outcome.seconds, outcome.model, outcome.weights_sha256, self.plan.sha256,
+            json.dumps(outcome.prompts), outcome.confidence, outcome.disagreement, outcome.segments, vector, case_id,
+        )  # fmt: skip
+        with self._changing():
+            self._connection.execute(
+                "UPDATE cases SET state = 'done', reason = '', finished = ?, seconds = ?, model = ?, "
+                "weights_sha256 = ?, plan_sha256 = ?, prompts = ?, confidence = ?, disagreement = ?, segments = ?, "
+                "embedding = ? WHERE id = ?",
+                values,
+            )
+
+    def fail(self, case_id: str, reason: str) -> None:
+        """A running case could not be done; ``reason`` is one sentence."""
+        with self._changing():
+            self._connection.execute(
+                "UPDATE cases SET state = 'failed', reason = ?, finished = ? WHERE id = ?",
+                (reason, time.time(), case_id),
+            )
+
+    def decide(
+        self, case_id: str, verdict: Verdict, reviewer: str, *, folder: str | None = None, note: str = ""
+    ) -> Decision:
+        """Write a reviewer's decision down. InputError for a case that is not done, an empty reviewer or verdict."""
+        if verdict not in VERDICTS:
+            raise InputError(f"A case is {', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}, not {verdict!r}.")
+        if not reviewer.strip():
+            raise InputError("Say who decides: the reviewer's name is empty.")
+        with self._changing():
+            row = self._connection.execute("SELECT state FROM cases WHERE id = ?", (case_id,)).fetchone()
+            if row is None or row[0] != "done":
+                state = "not there" if row is None else row[0]
+                raise InputError(f"The case {case_id} is {state}; only one that is done can be reviewed.")
+            now = time.time()
+            number = self._connection.execute(
+                "INSERT INTO decisions (case_id, verdict, reviewer, at, folder, note) VALUES (?, ?, ?, ?, ?, ?)",
+                (case_id, verdict, reviewer.strip(), now, folder, note),
+            ).lastrowid
+        return Decision(int(number or 0), case_id, verdict, reviewer.strip(), now, folder, note)
+
+    def undo(self, case_id: str | None = None) -> Decision | None:
+        """Take back the last decision (of a case, or of all), None if there is none; it stays there, marked."""
+        with self._changing():
+            row = self._connection.execute(
+                "UPDATE decisions SET undone_at = ? WHERE number = (SELECT MAX(number) FROM decisions "
+                "WHERE undone_at IS NULL AND (? IS NULL OR case_id = ?)) "
+                "RETURNING number, case_id, verdict, reviewer, at, folder, note",
+                (time.time(), case_id, case_id),
+            ).fetchone()
+        return Decision(*row) if row else None
+
+    def history(self, case_id: str) -> list[tuple[Decision, bool]]:
+        """Every decision about a case, oldest first, and whether it stands."""
+        rows = self._connection.execute(
+            "SELECT number, case_id, verdict, reviewer, at, folder, note, undone_at FROM decisions "
+            "WHERE case_id = ? ORDER BY number",
+            (case_id,),
+        )
+        return [(Decision(*row[:-1]), row[-1] is None) for row in rows]
+
+    def record(self, case_id: str) -> Record:
+        """One case. InputError when it is not there."""
+        for record in self.records(case_id=case_id):
+            return record
+        raise InputError(f"There is no case {case_id} in {self.folder}.")
+
+    def records(self, *, case_id: str | None = None) -> Iterator[Record]:
+        """Every case, ordered by id, with the decision that stands."""
+        standing = {
+            row[1]: Decision(*row)
+            for row in self._connection.execute(
+                "SELECT number, case_id, verdict, reviewer, at, folder, note FROM decisions "
+                "WHERE undone_at IS NULL ORDER BY number"
+            )
+        }
+        rows = self._connection.execute(
+            "SELECT id, patient, path, series_uid, state, attempts, reason, finished, seconds, model, weights_sha256, "
+            "prompts, confidence, segments, disagreement, embedding FROM cases WHERE ? IS NULL OR id = ? ORDER BY id",
+            (case_id, case_id),
+        ).fetchall()
+        for row in rows:
+            yield replace(_record(row), decision=standing.get(row[0]))
+
+    def _meta(self, key: str) -> str:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else ""
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One transaction with the right to write from its start: no other process writes between its lines."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+
+def _connect(path: Path, journal: str = "WAL") -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _rows(cases: Iterable[Case]) -> list[tuple[str, str, str, str | None]]:
+    return [(case.id, case.patient, case.path, case.series_uid) for case in cases]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    case = Case(*row[:4])
+    state, attempts, reason, finished = row[4:8]
+    seconds, model, weights, prompts, confidence, segments, disagreement, vector = row[8:]
+    outcome = None
+    if state == "done":
+        embedding = None if vector is None else np.frombuffer(vector, dtype="<f4")
+        outcome = Outcome(
+            seconds, model, weights, tuple(json.loads(prompts)), confidence, segments, disagreement, embedding
+        )
+    return Record(case, state, attempts, reason, finished, outcome)
