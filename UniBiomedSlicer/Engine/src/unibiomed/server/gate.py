@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands before every route: who asks, in which version, and how much may be sent how slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unibiomed import __version__
+from unibiomed.engine import Limits
+from unibiomed.server import PROTOCOL
+from unibiomed.server.errors import error_response
+
+OPEN_PATH = "/protocol"
+"""Answered without a token, so that a client can say what is wrong when the versions differ."""
+
+
+class _Broken(Exception):
+    """The body stopped, or is more than was allowed."""
+
+    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class Gate:
+    """ASGI middleware. ``is_upload(path)`` says for which requests the body is voxels, whose size the route bounds."""
+
+    def __init__(self, app: ASGIApp, *, token: str, limits: Limits, is_upload: Callable[[str, str], bool]) -> None:
+        self._app = app
+        self._digest = _digest(f"Bearer {token}")
+        self._limits = limits
+        self._is_upload = is_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here, before its body is read."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if (refusal := self._refusal(scope, headers)) is not None:
+            await refusal(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, self._bounded(scope, receive), watched_send)
+        except _Broken as error:
+            if not started:
+                # The rest of the body is not read: the connection cannot serve another request.
+                answer = error_response(error.status, error.code, str(error), {"connection": "close"})
+                await answer(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Any | None:
+        if "origin" in headers:
+            return error_response(403, "browser_refused", "Web pages may not talk to this engine.")
+        if scope["path"] == OPEN_PATH:
+            return None
+        given = headers.getlist("authorization")
+        # Digests of equal length are compared, in constant time: nothing is learnt from how long it takes.
+        if len(given) != 1 or not hmac.compare_digest(_digest(given[0]), self._digest):
+            return error_response(
+                401, "wrong_token", "The token is missing or wrong; check the token.", {"www-authenticate": "Bearer"}
+            )
+        spoken = headers.get("unibiomed-protocol", "none")
+        if spoken != str(PROTOCOL):
+            return error_response(
+                426,
+                "protocol_mismatch",
+                f"This engine (version {__version__}) speaks protocol {PROTOCOL} and the client protocol "
+                f"{spoken[:20]}; update the older of the two.",
+            )
+        declared = headers.get("content-length", "0")
+        limit = self._limits.json_bytes
+        if not self._is_upload(scope["method"], scope["path"]) and declared.isdigit() and int(declared) > limit:
+            return error_response(413, "too_large", _too_large(limit), {"connection": "close"})
+        return None
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        limit = None if self._is_upload(scope["method"], scope["path"]) else self._limits.json_bytes
+        taken, whole = 0, False
+
+        async def bounded() -> Message:
+            nonlocal taken, whole
+            if whole:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self._limits.stall_seconds)
+            except TimeoutError:
+                waited = self._limits.stall_seconds
+                said = f"Nothing arrived for {waited:g} s; send the rest in a new request."
+                raise _Broken(HTTPStatus.REQUEST_TIMEOUT, "stalled", said) from None
+            taken += len(message.get("body", b""))
+            whole = message["type"] != "http.request" or not message.get("more_body", False)
+            if limit is not None and taken > limit:
+                raise _Broken(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", _too_large(limit))
+            return message
+
+        return bounded
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _too_large(limit: int) -> str:
+    return f"The body of this request has more than the {limit} bytes that are allowed."
