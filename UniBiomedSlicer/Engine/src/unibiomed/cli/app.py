@@ -29,7 +29,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (interpret, segment, questions, serve, serve, annotate, evaluate, train, models, demo):
+    for module in (interpret, segment, questions, serve, annotate, evaluate, train, models, demo):
         module.register(app)
     return app
 
