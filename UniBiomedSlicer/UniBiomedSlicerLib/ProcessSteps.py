@@ -23,7 +23,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class Step:
-    """One command. ``title`` is shown while it runs; ``mayFail``: a failure of it does not end the run.
+    """One command. ``title`` is shown while it runs; ``mayFail``: a failure of it does not end the run;
+    ``speaksPlainly``: its last line of output after a failure is a sentence for the user as it stands.
 
     ``onOutput`` gets the whole of stdout once the command has ended well, before the next step; what it returns (a list
     of further steps, or None) is run next. It may raise ``StepError`` to end the run with a sentence.
@@ -35,6 +36,7 @@ class Step:
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     workingFolder: str = ""
     mayFail: bool = False
+    speaksPlainly: bool = False
     onOutput: Callable[[str], list[Step] | None] | None = None
 
 
@@ -57,7 +59,7 @@ class ProcessSteps:
         self._current: Step | None = None
         self._process: Any = None
         self._output = ""
-        self._pending = ""
+        self._pending = {True: "", False: ""}
         self._lines: list[str] = []
         self._killTimer: Any = None
 
@@ -110,7 +112,8 @@ class ProcessSteps:
             self._end(not self.cancelled, "")
             return
         step = self._current = self._waiting.pop(0)
-        self._output = self._pending = ""
+        self._output = ""
+        self._pending = {True: "", False: ""}
         self._lines = []
         process = self._process = qt.QProcess()
         process.setProcessEnvironment(processEnvironment(step.environment))
@@ -129,15 +132,15 @@ class ProcessSteps:
         if self._process is not None:
             text = self._process.readAllStandardOutput().data().decode("utf-8", "replace")
             self._output += text
-            self._take(text)
+            self._take(text, True)
 
     def _readError(self) -> None:
         if self._process is not None:
-            self._take(self._process.readAllStandardError().data().decode("utf-8", "replace"))
+            self._take(self._process.readAllStandardError().data().decode("utf-8", "replace"), False)
 
-    def _take(self, text: str) -> None:
-        self._pending += text.replace("\r\n", "\n").replace("\r", "\n")
-        *lines, self._pending = self._pending.split("\n")
+    def _take(self, text: str, isOutput: bool) -> None:
+        whole = self._pending[isOutput] + text.replace("\r\n", "\n").replace("\r", "\n")
+        *lines, self._pending[isOutput] = whole.split("\n")
         for line in lines:
             self._tell(line)
 
@@ -158,8 +161,8 @@ class ProcessSteps:
     def _onFinished(self, code: int, status: int = 0) -> None:
         self._readOutput()
         self._readError()
-        if self._pending:
-            self._tell(self._pending)
+        for rest in self._pending.values():
+            self._tell(rest)
         step, output, lines = self._current, self._output, self._lines
         crashed = int(status) != int(qt.QProcess.NormalExit)
         self._release()
@@ -186,6 +189,8 @@ class ProcessSteps:
             self._end(False, "")
         elif step.mayFail:
             self._continue(step, "")
+        elif step.speaksPlainly:
+            self._end(False, words)
         else:
             sentence = _("{step} failed: {words}.").format(step=step.title, words=words.rstrip("."))
             self._end(False, f"{sentence} {_advice(words)}".strip())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unibiomed.cli.options import Json, Quiet
-from unibiomed.cli.terminal import Terminal
+from unibiomed.cli.terminal import ProgressStyle, Terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from unibiomed.model.store import StoredModel
 
 Name = Annotated[str, typer.Argument(help="The model's name, as `unibiomed models list` shows it.", show_default=False)]
+Repository = Annotated[str, typer.Argument(help="Organisation/Name on the Hugging Face Hub.", show_default=False)]
+Revision = Annotated[
+    str | None, typer.Option("--revision", help="A branch, tag or commit (else the newest).", show_default=False)
+]
+Progress = Annotated[
+    ProgressStyle,
+    typer.Option("--progress", help="A bar, or (lines) one line of JSON on stderr now and then, for other programs."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +38,8 @@ def register(app: typer.Typer) -> None:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     group.command("list")(list_models)
+    group.command("where")(where)
+    group.command("look-up")(look_up)
     group.command("download")(download)
     group.command("import")(import_folder)
     group.command("verify")(verify)
@@ -50,16 +60,39 @@ def list_models(as_json: Json = False) -> None:
     Terminal(as_json=as_json).show([model.to_json() for model in found], _table(found), f"Store: {store.root}")
 
 
+def where() -> None:
+    """Print the folder that downloaded and imported models are kept in.
+
+    Example: [bold]du -sh "$(unibiomed models where)"[/bold]
+    """
+    from unibiomed.model.store import ModelStore
+
+    print(ModelStore().root)
+
+
+def look_up(repository: Repository, revision: Revision = None, as_json: Json = False) -> None:
+    """Say what the Hugging Face Hub has under a name: revision, licence, size. Nothing is downloaded.
+
+    Example: [bold]unibiomed models look-up Luffy503/UniBiomed[/bold]
+    """
+    from unibiomed.model.store import ModelStore
+
+    remote = ModelStore().look_up(repository, revision)
+    data = {"name": remote.repo_id, "revision": remote.revision, "licence": remote.licence, "size": remote.size}
+    Terminal(as_json=as_json).show(
+        data, f"{remote.repo_id} at {remote.revision[:12]}, {remote.size / 1e9:.2f} GB, licence: {remote.licence}"
+    )
+
+
 def download(
-    repository: Annotated[str, typer.Argument(help="Organisation/Name on the Hugging Face Hub.", show_default=False)],
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="A branch, tag or commit (else the newest).", show_default=False)
-    ] = None,
+    repository: Repository,
+    revision: Revision = None,
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Accept the licence that is shown, without the question.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    progress_style: Progress = ProgressStyle.BAR,
 ) -> None:
     """Download a model; its licence is shown and must be accepted first.
 
@@ -69,7 +102,7 @@ def download(
     """
     from unibiomed.model.store import ModelStore
 
-    terminal = Terminal(as_json=as_json, quiet=quiet)
+    terminal = Terminal(as_json=as_json, quiet=quiet, progress=progress_style)
 
     def accept(remote: RemoteModel) -> bool:
         terminal.note(
@@ -92,6 +125,7 @@ def import_folder(
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    progress_style: Progress = ProgressStyle.BAR,
 ) -> None:
     """Copy a model folder into the store; the folder itself is only read.
 
@@ -99,20 +133,22 @@ def import_folder(
     """
     from unibiomed.model.store import ModelStore
 
-    terminal = Terminal(as_json=as_json, quiet=quiet)
+    terminal = Terminal(as_json=as_json, quiet=quiet, progress=progress_style)
     with terminal.bytes_bar(f"Copying {folder.name}") as progress:
         model = ModelStore().import_folder(folder, name, progress=progress)
     terminal.show(model.to_json(), f"{model.name} is in {model.folder}")
 
 
-def verify(name: Name, as_json: Json = False, quiet: Quiet = False) -> None:
+def verify(
+    name: Name, as_json: Json = False, quiet: Quiet = False, progress_style: Progress = ProgressStyle.BAR
+) -> None:
     """Read every file of a model and compare it with the SHA-256 recorded for it.
 
     Example: [bold]unibiomed models verify mini[/bold]
     """
     from unibiomed.model.store import ModelStore
 
-    terminal = Terminal(as_json=as_json, quiet=quiet)
+    terminal = Terminal(as_json=as_json, quiet=quiet, progress=progress_style)
     with terminal.bytes_bar(f"Verifying {name}") as progress:
         model = ModelStore().verify(name, progress)
     terminal.show({**model.to_json(), "verified": True}, f"{model.name}: every file is as it was stored.")

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from types import FrameType
 from typing import Any, Protocol
 
@@ -27,6 +29,14 @@ from rich.progress import (
 )
 
 _PIPE_WIDTH = 140
+_SECONDS_BETWEEN_LINES = 0.2
+
+
+class ProgressStyle(StrEnum):
+    """How a command shows its progress."""
+
+    BAR = "bar"
+    LINES = "lines"
 
 
 class Event(Protocol):
@@ -48,7 +58,10 @@ class Work:
 class Terminal:
     """One command's way to speak: ``as_json`` prints data only, ``quiet`` prints neither progress nor tables."""
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, *, as_json: bool = False, quiet: bool = False, progress: ProgressStyle = ProgressStyle.BAR
+    ) -> None:
+        self.progress = progress
         self.as_json = as_json
         self.quiet = quiet
         # Piped into a file, a table would be folded to 80 columns.
@@ -105,7 +118,10 @@ class Terminal:
 
     @contextmanager
     def bytes_bar(self, text: str) -> Iterator[Callable[[int, int], None]]:
-        """A progress bar for (bytes done, bytes in all)."""
+        """A progress bar for (bytes done, bytes in all), or lines ``{"done": …, "total": …}`` on stderr."""
+        if self.progress is ProgressStyle.LINES:
+            yield _byte_lines()
+            return
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -125,6 +141,20 @@ class Terminal:
             yield progress
         finally:
             bar.stop()
+
+
+def _byte_lines() -> Callable[[int, int], None]:
+    """Prints at most five lines a second, and the last one always."""
+    printed = -_SECONDS_BETWEEN_LINES
+
+    def progress(done: int, total: int) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        if now - printed >= _SECONDS_BETWEEN_LINES or done >= total:
+            printed = now
+            print(json.dumps({"done": done, "total": total}), file=sys.stderr, flush=True)
+
+    return progress
 
 
 @contextmanager
