@@ -22,11 +22,11 @@ def mini_tokenizer():
 
 
 def mini_config(vocabulary: int) -> UniBiomedConfig:
-    """Mini's sizes for a vocabulary of so many tokens: about 10 M parameters, tile 192 in 8-pixel patches, masks
+    """Mini's sizes for a vocabulary of so many tokens: about 10 M parameters, tile 176 in 8-pixel patches, masks
     at 256."""
     return UniBiomedConfig.from_sizes(
         vocab_size=vocabulary,
-        tile_size=192,
+        tile_size=176,
         max_tiles=1,
         sam_image_size=256,
         vision={

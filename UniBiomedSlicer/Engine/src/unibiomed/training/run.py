@@ -91,6 +91,8 @@ def _train_mini(options: RunOptions, result: Path, report: Report, stop: Callabl
     tokenizer = _tokenizer(options)
     model = UniBiomedModel(mini_config(len(tokenizer)))
     initialise(model)
+    # On a CPU the way back through the fused attention takes longer than through its plain products.
+    model.config.vision._attn_implementation = "eager"
     model.image_context_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
     loop = LoopOptions(steps=options.steps, decay_steps=options.steps * 2 // 5, weights=stage.weights, **stage.loop)
     loop = _with_given(loop, options)

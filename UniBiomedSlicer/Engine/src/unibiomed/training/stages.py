@@ -50,7 +50,7 @@ STAGES: dict[StageName, Stage] = {
         _VISION,
         1_000_000,
         LossWeights(dense_vision=1.0, boxed=1.0),
-        {"batch_size": 8, "warmup_steps": 60, "muon": True, "precision": "bf16"},
+        {"batch_size": 8, "learning_rate": 1.5e-3, "warmup_steps": 60, "muon": True, "precision": "bf16"},
     ),
     "masks": Stage(
         Mix(segmentation_turns=0, text_questions=0, region_share=0, with_rows=False),
