@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The module UniBiomed Segment: name what you look for, get segments."""
+
+from typing import Union
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLVectorVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from UniBiomedSegmentLib.Choices import AUTO, Method, Scope
+from UniBiomedSegmentLib.Logic import UniBiomedSegmentLogic
+from UniBiomedSegmentLib.SegmentPanel import SegmentPanel
+
+
+class UniBiomedSegment(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("UniBiomed Segment")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = ["UniBiomedSlicer"]
+        self.parent.contributors = ["The UniBiomed extension's contributors"]
+        self.parent.helpText = _(
+            "<p>Segments what you name in words, on one slice, a range of slices or a whole volume.</p>"
+            "<ol><li>Choose a volume and type what you look for, for example <i>liver, left kidney</i>; what the "
+            "loaded model knows is offered as you type.</li>"
+            "<li>Choose the slices, then press <b>Apply</b> (or Return). Masks appear as they come; <b>Cancel</b> "
+            "leaves the scene as it was.</li>"
+            "<li>Click a row of the table to go to a segment; correct it in the Segment Editor.</li></ol>"
+            "<p>The model runs in an engine of its own, set up in the module <b>UniBiomed</b>. Slicer stays usable "
+            "while it works.</p><p><b>AI generated, not for clinical use.</b></p>"
+        )
+        self.parent.acknowledgementText = _(
+            "The model is UniBiomed: L. Wu et al., A universal foundation model for grounded biomedical image "
+            "interpretation, Nature Communications 2026, arXiv 2504.21336."
+        )
+
+
+@parameterNodeWrapper
+class UniBiomedSegmentParameterNode:
+    """What the panel is set to; saved with the scene.
+
+    inputVolume - The volume or picture to look in.
+    prompt - The targets as they were typed, separated by commas.
+    scope - Current slice, range of slices or whole volume.
+    sliceView - "auto" (the plane of acquisition) or the slice view whose plane is used.
+    rangeFirst, rangeLast - First and last slice of the range; -1: the last one.
+    modality, window - A word of the engine's, or "auto".
+    method - Slice by slice, or propagated.
+    clean - Remove small islands and fill holes.
+    replace - Replace earlier results of the same target.
+    outputSegmentation - Where the segments are added; None: a new one.
+    """
+
+    inputVolume: Union[vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode, None]  # noqa: UP007 (the wrapper's own form)
+    prompt: str = ""
+    scope: Scope = Scope.VOLUME
+    sliceView: str = AUTO
+    rangeFirst: int = 0
+    rangeLast: int = -1
+    modality: str = AUTO
+    window: str = AUTO
+    method: Method = Method.SLICES
+    clean: bool = False
+    replace: bool = False
+    outputSegmentation: vtkMRMLSegmentationNode
+
+
+class UniBiomedSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Ties the panel to the parameter node and to the scene's life."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self):
+        """Make the panel; nothing is started, asked or written."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/UniBiomedSegment.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = UniBiomedSegmentLogic()
+        self.panel = SegmentPanel(self.ui, self.logic)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Called when the application closes and when the module is reloaded."""
+        self.removeObservers()
+        self.setParameterNode(None)
+        if self.panel is not None:
+            self.panel.cleanup()
+            self.logic.cleanup()
+            self.panel = self.logic = None
+
+    def enter(self):
+        """Called each time the user opens this module."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called each time the user opens another module; a run goes on."""
+        self._disconnectGui()
+
+    def onSceneStartClose(self, caller=None, event=None):
+        """The parameter node goes with the scene."""
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller=None, event=None):
+        """Start anew if the module is shown."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Make sure that there is a parameter node, and choose what can be chosen without asking."""
+        self.setParameterNode(UniBiomedSegmentParameterNode(self.logic.getParameterNode()))
+        if self._parameterNode.inputVolume is None:
+            self._parameterNode.inputVolume = self._likelyVolume()
+
+    def setParameterNode(self, parameterNode):
+        """Follow another parameter node; None: none."""
+        self._disconnectGui()
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            # Which widget shows which parameter is said in the .ui file ("SlicerParameterName").
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        if self.panel is not None:
+            self.panel.setParameters(parameterNode)
+
+    def _disconnectGui(self):
+        if self._parameterNode is not None and self._parameterNodeGuiTag is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+
+    def _onParametersModified(self, caller=None, event=None):
+        self.panel.refresh()
+
+    def _likelyVolume(self):
+        """The volume that the slice views show, else the first one."""
+        shown = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        if shown is not None and shown.GetBackgroundVolumeID():
+            volumeNode = slicer.mrmlScene.GetNodeByID(shown.GetBackgroundVolumeID())
+            if volumeNode is not None and volumeNode.GetClassName() in (
+                "vtkMRMLScalarVolumeNode",
+                "vtkMRMLVectorVolumeNode",
+            ):
+                return volumeNode
+        return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The masks of a running job, shown as they come.
+
+They live in a segmentation of their own that is neither saved nor offered for editing and goes when the job ends, so
+that a cancelled job leaves the scene as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+INTERVAL_MS = 200
+BUDGET_S = 0.02
+
+
+class PreviewSegments:
+    """Takes slices of masks at any rate and puts them into the scene at most five times a second, for no longer than
+    ``BUDGET_S`` at a time: what is left waits for the next time. ``writer``: a ``SegmentationWriter`` of the volume."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._waiting: deque[Mapping[str, Any]] = deque()
+        self._segmentIds: dict[str, str] = {}
+        self._node: Any = None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(INTERVAL_MS)
+        self._timer.connect("timeout()", self._show)
+
+    def node(self) -> Any:
+        """The preview's segmentation, None before the first mask and after the end."""
+        return self._node if self._node is not None and self._node.GetScene() is not None else None
+
+    def segmentIds(self) -> dict[str, str]:
+        """Segment IDs by the phrase that was asked for."""
+        return dict(self._segmentIds)
+
+    def add(self, mask: Mapping[str, Any]) -> None:
+        """Show a job's mask event {"target", "phrase", "slice", "mask"} soon."""
+        self._waiting.append(mask)
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def remove(self) -> None:
+        """Take the preview out of the scene; masks that still come are dropped."""
+        self._timer.stop()
+        self._waiting.clear()
+        self._segmentIds.clear()
+        node, self._node = self.node(), None
+        if node is not None:
+            node.GetScene().RemoveNode(node)
+
+    def _show(self) -> None:
+        if self._node is not None and self.node() is None:  # the user deleted it: no preview is wanted
+            self._waiting.clear()
+            return
+        until = time.monotonic() + BUDGET_S
+        if self._node is None:
+            self._node = self._newNode()
+        modified = self._node.StartModify()
+        try:
+            while self._waiting and time.monotonic() < until:
+                self._put(self._waiting.popleft())
+        finally:
+            self._node.EndModify(modified)
+        if self._waiting:
+            self._timer.start()
+
+    def _put(self, event: Mapping[str, Any]) -> None:
+        phrase = event.get("phrase") or event["target"]
+        segmentId = self._segmentIds.get(phrase)
+        try:
+            if segmentId is None:
+                segmentId = self._writer.startSegment(self._node, phrase, event.get("target", ""))
+                self._segmentIds[phrase] = segmentId
+            self._writer.addSlice(self._node, segmentId, event["mask"])
+        except ValueError:  # a mask that does not fit: the final result is checked by itself
+            logging.exception("UniBiomed: a mask could not be shown while the job was running")
+
+    def _newNode(self) -> Any:
+        node = self._writer.createSegmentationNode(_("UniBiomed preview"))
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node.SetUndoEnabled(False)
+        displayNode = node.GetDisplayNode()
+        if displayNode is not None:
+            displayNode.SetSaveWithScene(False)
+            displayNode.SetOpacity2DFill(0.35)
+        storageNode = node.GetStorageNode()
+        if storageNode is not None:
+            slicer.mrmlScene.RemoveNode(storageNode)
+        return node
