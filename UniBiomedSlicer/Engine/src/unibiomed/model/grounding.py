@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from transformers import Sam2VideoModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention, do_pool
+from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention, do_pool, eager_attention_forward
 
 _IMAGE_POSITION_WEIGHT = 0.1
 
@@ -31,7 +31,7 @@ class LeanMultiScaleAttention(Sam2MultiScaleAttention):
             query = do_pool(query.reshape(batch, height, width, -1), self.query_stride)
             height, width = query.shape[1:3]
             query = query.reshape(batch, height * width, self.num_attention_heads, -1)
-        attend = ALL_ATTENTION_FUNCTIONS["sdpa"]
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
         output, _ = attend(
             self,
             query.transpose(1, 2),

@@ -91,8 +91,7 @@ def _train_mini(options: RunOptions, result: Path, report: Report, stop: Callabl
     tokenizer = _tokenizer(options)
     model = UniBiomedModel(mini_config(len(tokenizer)))
     initialise(model)
-    # On a CPU the way back through the fused attention takes longer than through its plain products.
-    model.config.vision._attn_implementation = "eager"
+    _plain_attention(model)
     model.image_context_id = tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT)
     loop = LoopOptions(steps=options.steps, decay_steps=options.steps * 2 // 5, weights=stage.weights, **stage.loop)
     loop = _with_given(loop, options)
@@ -141,6 +140,13 @@ def _save(model: UniBiomedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
         save_model(model, tokenizer, temporary, dtype=torch.float16)
         (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return folder
+
+
+def _plain_attention(model: UniBiomedModel) -> None:
+    """Attend by plain products in both image encoders: on a CPU the way back through the fused kernel takes longer."""
+    for module in (*model.vision_model.modules(), *model.grounding_encoder.modules()):
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "eager"
 
 
 def _tuning(model: UniBiomedModel, options: RunOptions) -> LoopOptions:
