@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wire form of a mask: the bits of its bounding box and where the box starts, both in the volume's [k, j, i].
+
+Same form as ``unibiomed.volumes.masks.BoxMask``: bits in C order, eight a byte (first voxel = high bit), zlib, base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+MAX_BOX_VOXELS = 2**33
+"""Largest box accepted (1 GiB of bits), so that a damaged document cannot fill the memory."""
+
+Offset = tuple[int, int, int]
+
+
+class MaskError(ValueError):
+    """A document that is not a mask; the text is one sentence."""
+
+
+def decode(document: Mapping[str, Any]) -> tuple[Offset, np.ndarray]:
+    """Return the (k, j, i) offset and the bool box of ``{"offset", "shape", "bits"}``; raises MaskError."""
+    try:
+        offset = tuple(int(value) for value in document["offset"])
+        shape = tuple(int(value) for value in document["shape"])
+        if len(offset) != 3 or len(shape) != 3 or min(*offset, *shape) < 0:
+            raise ValueError("offset and shape are not three sizes each")
+        count = shape[0] * shape[1] * shape[2]
+        if count > MAX_BOX_VOXELS:
+            raise ValueError(f"the box of {count} voxels is too large")
+        expected = (count + 7) // 8
+        packed = zlib.decompressobj().decompress(base64.b64decode(document["bits"], validate=True), expected + 1)
+        if len(packed) != expected:
+            raise ValueError(f"{expected} bytes of bits expected for shape {shape}")
+    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
+        raise MaskError(f"This is not a mask in the form offset, shape, bits: {error}.") from error
+    box = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).view(bool).reshape(shape)
+    return offset, box
+
+
+def encode(offset: Sequence[int], array: np.ndarray) -> dict[str, Any]:
+    """Inverse of :func:`decode`; ``array`` is a box [k, j, i], non-zero = inside."""
+    box = np.asarray(array)
+    if box.ndim != 3 or len(offset) != 3 or min(offset) < 0:
+        raise MaskError(f"A mask box needs three axes and an offset [k, j, i], not shape {box.shape} at {offset}.")
+    packed = np.packbits(box.astype(bool, copy=False), axis=None)
+    bits = base64.b64encode(zlib.compress(packed.tobytes(), 6)).decode("ascii")
+    return {"offset": [int(value) for value in offset], "shape": list(box.shape), "bits": bits}
+
+
+def tighten(offset: Sequence[int], box: np.ndarray) -> tuple[Offset, np.ndarray]:
+    """Return the same voxels in their smallest box, a view; (0, 0, 0) and no voxels where none is inside."""
+    window = []
+    for axis in range(3):
+        used = np.flatnonzero(box.any(axis=tuple(other for other in range(3) if other != axis)))
+        if used.size == 0:
+            return (0, 0, 0), np.zeros((0, 0, 0), dtype=bool)
+        window.append(slice(int(used[0]), int(used[-1]) + 1))
+    start = tuple(int(base) + part.start for base, part in zip(offset, window, strict=True))
+    return start, box[tuple(window)]
+
+
+def fits(offset: Sequence[int], box: np.ndarray, shape: Sequence[int]) -> bool:
+    """Return whether the box lies inside a volume of ``shape`` (k, j, i); a box without voxels fits anywhere."""
+    if box.size == 0:
+        return True
+    return all(start + size <= whole for start, size, whole in zip(offset, box.shape, shape, strict=True))
+
+
+def window(offset: Sequence[int], shape: Sequence[int], origin: Sequence[int] = (0, 0, 0)) -> tuple[slice, ...]:
+    """Return the slices of a box in an array that starts at ``origin``."""
+    starts = [int(value) - int(base) for value, base in zip(offset, origin, strict=True)]
+    return tuple(slice(start, start + int(size)) for start, size in zip(starts, shape, strict=True))

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segments that grow slice by slice while a job runs, at the cost of the slice that arrives, not of the volume.
+
+All of them live in one labelmap of the volume's size, whose memory is only taken where voxels are written; a segment
+that comes to overlap another moves into a labelmap of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+
+from UniBiomedSlicerLib import SegmentTags as tags
+from UniBiomedSlicerLib.BoxMask import Offset, window
+from UniBiomedSlicerLib.SegmentLayers import emptyLabels, labelmapImage, surroundingBox
+from UniBiomedSlicerLib.SegmentTags import BINARY
+from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
+
+_MAX_LABEL = 255
+
+
+class _Layer:
+    """One labelmap; ``nextLabel`` is the next free value in it."""
+
+    def __init__(self, grid: VoxelGrid, imageToWorld: np.ndarray) -> None:
+        self.labels = emptyLabels(grid.shape, _MAX_LABEL)
+        self.image = labelmapImage(self.labels, (0, 0, 0), imageToWorld, grid.start)
+        self.nextLabel = 1
+
+
+class _Growing:
+    """One segment: its layer, its label there, and the box around what has arrived."""
+
+    def __init__(self, layer: _Layer, phrase: str) -> None:
+        self.phrase = phrase
+        self.low: np.ndarray | None = None
+        self.high: np.ndarray | None = None
+        self.join(layer)
+
+    def join(self, layer: _Layer) -> None:
+        self.layer, self.label = layer, layer.nextLabel
+        layer.nextLabel += 1
+
+    def include(self, offset: Offset, shape: Sequence[int]) -> None:
+        low, high = np.array(offset), np.add(offset, shape)
+        self.low = low if self.low is None else np.minimum(self.low, low)
+        self.high = high if self.high is None else np.maximum(self.high, high)
+
+    def box(self) -> tuple[Offset, np.ndarray]:
+        if self.low is None:
+            return (0, 0, 0), np.zeros((0, 0, 0), bool)
+        part = self.layer.labels[window(self.low, self.high - self.low)]
+        return tuple(int(value) for value in self.low), part == self.label
+
+
+class SegmentPreview:
+    """The growing segments of one segmentation node; indices are the volume's [k, j, i]."""
+
+    def __init__(self, segmentationNode: Any, grid: VoxelGrid) -> None:
+        self.grid = grid
+        self._node = segmentationNode
+        self._imageToWorld = grid.imageToWorld(segmentationNode)
+        self._segments: dict[str, _Growing] = {}
+        self._layers: list[_Layer] = []
+
+    @property
+    def segmentIds(self) -> tuple[str, ...]:
+        """The MRML segment ids, in the order they were added."""
+        return tuple(self._segments)
+
+    def segmentOfPhrase(self, phrase: str) -> str:
+        """Return the segment that grows for ``phrase``, "" where none does."""
+        return next((key for key, growing in self._segments.items() if growing.phrase == phrase), "")
+
+    def phraseOf(self, segmentId: str) -> str:
+        """Return the phrase that a growing segment is for."""
+        return self._segments[segmentId].phrase
+
+    def add(self, segment: Any, phrase: str) -> str:
+        """Put a vtkSegment without voxels into the segmentation and return its id."""
+        growing = _Growing(self._sharedLayer(), phrase)
+        tags.setTag(segment, tags.PREVIEW, "1")
+        segment.SetLabelValue(growing.label)
+        segment.AddRepresentation(BINARY, growing.layer.image)
+        segmentation = self._node.GetSegmentation()
+        segmentId = tags.newSegmentId(segmentation, segment)
+        segmentation.AddSegment(segment, segmentId)
+        self._segments[segmentId] = growing
+        return segmentId
+
+    def addBox(self, segmentId: str, offset: Offset, box: np.ndarray) -> None:
+        """Add voxels; KeyError for a segment that does not grow here; nothing for one that was deleted meanwhile."""
+        segment = self._node.GetSegmentation().GetSegment(segmentId)
+        growing = self._segments[segmentId]
+        if segment is None or not box.size:
+            return
+        place = window(offset, box.shape)
+        part = growing.layer.labels[place]
+        if ((part != 0) & (part != growing.label) & box).any():
+            self._separate(segment, growing)
+            part = growing.layer.labels[place]
+        np.copyto(part, growing.label, where=box)
+        growing.include(offset, box.shape)
+        # The array's time tells the views; the image itself stays silent, so that Slicer does not throw away the
+        # surfaces of all other segments at each slice.
+        growing.layer.image.GetPointData().GetScalars().Modified()
+        self._tell(segmentId)
+
+    def release(self, segmentId: str) -> bool:
+        """Give up a segment, which then belongs to the caller; return whether it was growing here."""
+        return self._segments.pop(segmentId, None) is not None
+
+    def drop(self) -> None:
+        """Remove all growing segments from the segmentation."""
+        segmentation = self._node.GetSegmentation()
+        for segmentId in self.segmentIds:
+            if segmentation is not None and segmentation.GetSegment(segmentId) is not None:
+                segmentation.RemoveSegment(segmentId)
+        self._segments.clear()
+
+    def keep(self) -> dict[str, str]:
+        """Make the segments ordinary ones in labelmaps of their own size; return {phrase: id} of those with voxels."""
+        segmentation = self._node.GetSegmentation()
+        kept = {}
+        for segmentId, growing in list(self._segments.items()):
+            segment = segmentation.GetSegment(segmentId)
+            if segment is None:
+                continue
+            offset, box = growing.box()
+            if not box.any():
+                segmentation.RemoveSegment(segmentId)
+                continue
+            low, size = surroundingBox([(offset, box)], self.grid.shape)
+            labels = emptyLabels(size, 1)
+            labels[window(offset, box.shape, low)] = box
+            segment.SetLabelValue(1)
+            segment.AddRepresentation(BINARY, labelmapImage(labels, low, self._imageToWorld, self.grid.start))
+            segment.RemoveTag(tags.PREVIEW)
+            self._tell(segmentId)
+            kept[growing.phrase] = segmentId
+        self._segments.clear()
+        return kept
+
+    def _sharedLayer(self) -> _Layer:
+        if not self._layers or self._layers[-1].nextLabel > _MAX_LABEL:
+            self._layers.append(_Layer(self.grid, self._imageToWorld))
+        return self._layers[0] if self._layers[0].nextLabel <= _MAX_LABEL else self._layers[-1]
+
+    def _separate(self, segment: Any, growing: _Growing) -> None:
+        """Move a segment into a labelmap of its own."""
+        offset, box = growing.box()
+        place = window(offset, box.shape)
+        old = growing.layer
+        np.copyto(old.labels[place], 0, where=box)
+        old.image.GetPointData().GetScalars().Modified()
+        layer = _Layer(self.grid, self._imageToWorld)
+        growing.join(layer)
+        np.copyto(layer.labels[place], growing.label, where=box)
+        segment.SetLabelValue(growing.label)
+        segment.AddRepresentation(BINARY, layer.image)
+
+    def _tell(self, segmentId: str) -> None:
+        self._node.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentId)
