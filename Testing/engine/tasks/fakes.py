@@ -67,13 +67,17 @@ class FakeModel:
     def escape(self, text: str) -> str:
         return text.replace("[SEG]", "[ SEG ]").replace("<p>", "< p >").replace("<|end|>", "< |end| >")
 
-    def predict(self, image, text, *, regions=None, history=None):
+    def predict(self, image, text, *, regions=None, history=None, on_text=None):
         self.calls.append(("predict", 1, (text,)))
         self.pictures.append(image)
         self.histories.append(history)
         made = self._answer(image, text)
         body = text.replace("<image>", "<img>" + "<IMG_CONTEXT>" * 16 + "</img>")
         made.history = f"{history or ''}<|user|>\n{body}<|end|>\n<|assistant|>\n{made.text}\n"
+        if on_text is not None:
+            words = made.text.split(" ")
+            for count in range(1, len(words) + 1):
+                on_text(" ".join(words[:count]))
         return made
 
     def predict_batch(self, images, texts):

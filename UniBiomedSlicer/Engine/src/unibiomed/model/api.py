@@ -96,19 +96,21 @@ class UniBiomed:
         regions: Sequence[np.ndarray] | np.ndarray | None = None,
         history: str | None = None,
         draft: str | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> Prediction:
         """Answer one prompt.
 
         ``image``: PIL picture or uint8 (H, W, 3), or None for a turn of text only. ``text`` and ``history`` are raw
         prompt strings: ``<image>`` where the picture belongs, ``history`` as ``Prediction.history`` of the turn before.
         ``regions`` (n, H, W) are masks that the prompt speaks of. ``draft`` is a guess of the answer, which affects
-        only the time. Raises InputError where they do not fit together.
+        only the time. ``on_text`` is given the answer so far, tags and all, as it grows, and may raise to stop. Raises InputError where they do not fit together.
         """
         if image is None:
             if regions is not None:
                 raise InputError("Regions are given without the picture that they lie in.")
-            return self._answer_text(text, history or "", draft)
-        return self._answer_scene(self._job(Scene.image(image), text, history or "", regions), draft, None)
+            return self._answer_text(text, history or "", draft, on_text)
+        job = self._job(Scene.image(image), text, history or "", regions)
+        return self._answer_scene(job, draft, on_text=on_text)
 
     @torch.inference_mode()
     def predict_video(
@@ -124,7 +126,7 @@ class UniBiomed:
 
         ``on_frame(t)`` is called after each frame's masks and may raise to stop.
         """
-        return self._answer_scene(self._job(Scene.video(frames), text, history or "", None), draft, on_frame)
+        return self._answer_scene(self._job(Scene.video(frames), text, history or "", None), draft, on_frame=on_frame)
 
     @torch.inference_mode()
     def predict_batch(
@@ -175,16 +177,25 @@ class UniBiomed:
     def _limit(self) -> int:
         return int(self.model.config.language.max_position_embeddings)
 
-    def _answer_text(self, text: str, history: str, draft: str | None) -> Prediction:
+    def _answer_text(
+        self, text: str, history: str, draft: str | None, on_text: Callable[[str], None] | None
+    ) -> Prediction:
         prompt = build_prompt(self.tokenizer, text, history, None, limit=self._limit)
         embedded = self.model.embed_prompt(self._ids(prompt.ids), None)[0]
-        answers, _ = self._decode([embedded], [prompt], [text], [draft], None)
+        answers, _ = self._decode([embedded], [prompt], [text], [draft], None, on_text)
         return assemble(self.tokenizer, self.model.config, prompt, answers[0], [], (0, 0, 0))
 
-    def _answer_scene(self, job: _Job, draft: str | None, on_frame: Callable[[int], None] | None) -> Prediction:
+    def _answer_scene(
+        self,
+        job: _Job,
+        draft: str | None,
+        *,
+        on_frame: Callable[[int], None] | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Prediction:
         scene, prompt = job.scene, job.prompt
         start, prefix = self._encoder.known_prefix(scene, prompt)
-        answers, fed = self._decode([self._embedded(job, start)], [prompt], [job.text], [draft], prefix)
+        answers, fed = self._decode([self._embedded(job, start)], [prompt], [job.text], [draft], prefix, on_text)
         answer = answers[0]
         signature = (*prompt.signature, *answer.token_ids)[: fed[0][0].shape[2]]
         self._encoder.keep_prefix(scene, signature, fed)
@@ -235,6 +246,7 @@ class UniBiomed:
         texts: Sequence[str],
         drafts: Sequence[str | None],
         prefix: KeyValues | None,
+        on_text: Callable[[str], None] | None = None,
     ) -> tuple[list[Answer], KeyValues]:
         drafters: list[Drafter | None] = [None] * len(texts)
         if self._speculative:
@@ -242,11 +254,20 @@ class UniBiomed:
             drafters = [self._answers.drafter(t, g) for t, g in zip(texts, guesses, strict=True)]
         room = self._limit - max(len(prompt.ids) for prompt in asked)
         answers, fed = self._decoder.decode(
-            embedded, prefix=prefix, drafters=drafters, max_new_tokens=min(self._max_new_tokens, room)
+            embedded,
+            prefix=prefix,
+            drafters=drafters,
+            max_new_tokens=min(self._max_new_tokens, room),
+            on_tokens=None if on_text is None else lambda ids: on_text(self._readable(ids)),
         )
         for text, answer in zip(texts, answers, strict=True):
             self._answers.remember(text, answer.token_ids)
         return answers, fed
+
+    def _readable(self, ids: Sequence[int]) -> str:
+        """The text of an unfinished answer, without the first bytes of a letter whose other bytes are still to come."""
+        text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text.rstrip("\ufffd").strip()
 
     def _stills(self, scenes: Sequence[Scene], answers: Sequence[Answer]) -> list[list[FrameMasks]]:
         """Masks of answers on single images; an image whose answer has no segment is not encoded."""

@@ -93,8 +93,11 @@ class Decoder:
         drafters: Sequence[Drafter | None] | None = None,
         max_new_tokens: int = MAX_NEW_TOKENS,
         keep_logits: bool = False,
+        on_tokens: Callable[[Sequence[int]], None] | None = None,
     ) -> tuple[list[Answer], KeyValues]:
         """Answer b prompts whose embedded rest (L_i, hidden) follows ``prefix`` (b rows of equal length, or None).
+
+        ``on_tokens`` is given the first prompt's tokens so far after every pass, and may raise to stop.
 
         Returns the answers and, for a single prompt, the keys and values of all that was fed, in order; for several
         prompts an empty list, as their rows have gaps.
@@ -148,6 +151,8 @@ class Decoder:
                 position[i] += keep
                 if not answers[i].done:
                     rest[i] = self._embed(answers[i].token_ids[-1:])
+            if on_tokens is not None and active[0] == 0:
+                on_tokens(answers[0].token_ids)
             if count == 1:
                 cache = _cropped(cache, cache.get_seq_length() - width + kept[0])
                 columns = columns[:, : cache.get_seq_length()]

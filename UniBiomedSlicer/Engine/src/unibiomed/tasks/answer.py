@@ -73,7 +73,9 @@ def answer(
     off = blank is None or (blank != "" and not knows(known, blank))
     sent = asked if history else IMAGE + asked
     run.tell("answer", 0, 1)
-    prediction = model.predict(frames.picture(index), sent, history=unpack(history) or None)
+    prediction = model.predict(
+        frames.picture(index), sent, history=unpack(history) or None, on_text=run.writing("answer")
+    )
     parsed = parse_answer(prediction.text, len(prediction.masks))
     spans, segments, refused = _ground(model, frames, known, prediction, parsed, index, blank)
     run.tell("answer", 1, 1, text=parsed.text)

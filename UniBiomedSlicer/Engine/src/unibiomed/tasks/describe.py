@@ -60,7 +60,7 @@ def describe(
     index, box = place(frames, region, slice_index)
     run.tell("describe", 0, 1)
     picture = boxed_picture(frames.picture(index), box, training_side(model))
-    prediction = model.predict(picture, region_prompt())
+    prediction = model.predict(picture, region_prompt(), on_text=run.writing("describe"))
     text = parse_answer(prediction.text).text
     phrase = parse_phrase(text)
     known = catalogue_of(model).find(phrase, frames.modality, frames.site)

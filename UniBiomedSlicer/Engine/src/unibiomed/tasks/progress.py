@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from unibiomed.errors import Cancelled
+from unibiomed.tasks.answers import parse_answer
 from unibiomed.volumes.masks import BoxMask
 
 
@@ -51,3 +52,7 @@ class Run:
         if self.progress is not None:
             self.progress(ProgressEvent(stage, done, total, text, partial))
         self.check()
+
+    def writing(self, stage: str) -> Callable[[str], None]:
+        """What a model is given to tell its answer while it writes it: without tags, and a stop is heeded."""
+        return lambda answer: self.tell(stage, 0, 1, text=parse_answer(answer).text)

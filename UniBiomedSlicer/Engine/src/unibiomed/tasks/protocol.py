@@ -29,8 +29,16 @@ class Model(Protocol):
     device: Any
     dtype: Any
 
-    def predict(self, image: Any, text: str, *, regions: Any = None, history: str | None = None) -> PredictionLike:
-        """Answer ``text`` about one picture."""
+    def predict(
+        self,
+        image: Any,
+        text: str,
+        *,
+        regions: Any = None,
+        history: str | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> PredictionLike:
+        """Answer ``text`` about one picture; ``on_text`` is given the answer as it grows and may raise to stop."""
 
     def predict_batch(self, images: Sequence[Any], texts: Sequence[str]) -> list[PredictionLike]:
         """Answer ``texts[i]`` about ``images[i]``; a picture given several times is encoded once."""

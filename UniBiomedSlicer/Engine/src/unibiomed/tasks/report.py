@@ -44,7 +44,7 @@ def report(
     index = middle(frames) if slice_index is None else frames.slices([slice_index])[0]
     known = catalogue_of(model)
     run.tell("report", 0, 1)
-    prediction = model.predict(frames.picture(index), report_prompt())
+    prediction = model.predict(frames.picture(index), report_prompt(), on_text=run.writing("report"))
     answer, found = detect(model, known, prediction, index, modality=frames.modality, site=frames.site)
     collector = Collector(model, frames)
     found = collector.take(index, found)
