@@ -64,12 +64,15 @@ def pack(conversations: Sequence[EncodedConversation], pictures: Sequence[int], 
 
 
 def visible(conversation: torch.Tensor) -> torch.Tensor:
-    """Which tokens each token may look at: (p, L) as in ``Packs`` to bool (p, 1, L, L), row looks at column.
+    """Attention mask (p, 1, L, L), row looks at column, of ``conversation`` (p, L) as in ``Packs``.
 
-    What came before it in its own conversation or in the opening. Padding looks at itself, so that no row is empty.
+    0, or the lowest number where a token must not look. It sees what came before it in its own conversation or in the
+    opening; padding looks at itself, so that no row is empty.
     """
     length = conversation.shape[1]
     looking, seen = conversation[:, :, None], conversation[:, None, :]
     before = torch.ones(length, length, dtype=torch.bool, device=conversation.device).tril()
     itself = torch.eye(length, dtype=torch.bool, device=conversation.device)
-    return ((before & (seen >= 0) & ((seen == 0) | (seen == looking))) | itself)[:, None]
+    seen = (before & (seen >= 0) & ((seen == 0) | (seen == looking))) | itself
+    hidden = torch.tensor(torch.finfo(torch.float32).min, device=conversation.device)
+    return torch.where(seen, torch.zeros_like(hidden), hidden)[:, None]

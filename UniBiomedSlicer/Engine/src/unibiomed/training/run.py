@@ -143,8 +143,8 @@ def _save(model: UniBiomedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
 
 
 def _plain_attention(model: UniBiomedModel) -> None:
-    """Attend by plain products in both image encoders: on a CPU the way back through the fused kernel takes longer."""
-    for module in (*model.vision_model.modules(), *model.grounding_encoder.modules()):
+    """Attend by plain products: on a CPU the way back through the fused kernel takes longer."""
+    for module in model.modules():
         if hasattr(module, "config"):
             module.config._attn_implementation = "eager"
 
