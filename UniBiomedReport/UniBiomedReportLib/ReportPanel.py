@@ -1,0 +1,435 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lower half of the module: the reports of the scene, their text, their segments, and the way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+from UniBiomedSlicerLib.ReportStore import ReportError
+from UniBiomedSlicerLib.Signal import Signal
+
+from UniBiomedReportLib import Exporters, ReportDocument
+from UniBiomedReportLib.Figures import confidenceText
+from UniBiomedReportLib.GroundedTextView import GroundedTextView
+from UniBiomedReportLib.Logic import UniBiomedReportLogic
+from UniBiomedReportLib.SegmentHighlighter import SegmentHighlighter
+from UniBiomedReportLib.SegmentTable import SegmentTable
+
+SAVE_MS = 400
+"""An edit is put into the scene after this pause in the typing, and before anything that reads the report."""
+GROWING = "growing"
+_WARN = "#c77700"
+
+
+class ReportPanel(VTKObservationMixin):
+    """Drives the widgets of *Report*.
+
+    Signals: ``chosen(node)`` the report that is shown, None for none; ``segmentChosen(segmentationNode, segmentId)``;
+    ``told(sentence)``.
+    """
+
+    def __init__(self, ui: Any, logic: UniBiomedReportLogic) -> None:
+        VTKObservationMixin.__init__(self)
+        self.chosen = Signal("ReportPanel.chosen")
+        self.segmentChosen = Signal("ReportPanel.segmentChosen")
+        self.told = Signal("ReportPanel.told")
+        self._ui, self._logic = ui, logic
+        self._node: Any = None
+        self._colors: dict[str, tuple[int, int, int]] = {}
+        self._tips: dict[str, str] = {}
+        self._growing: tuple[str, str] | None = None
+        self._isRefreshing = False
+        self._highlighter = SegmentHighlighter()
+        self.view = GroundedTextView(ui.reportText, self._colors.get, lambda one: self._tips.get(one, ""))
+        self.table = SegmentTable(ui.segmentTable)
+        self._saveTimer = _singleShot(SAVE_MS)
+        self._refreshTimer = _singleShot(0)
+        self._menu = qt.QMenu(ui.exportButton)
+        self._actions = []
+        for kind, label in (
+            (Exporters.HTML, _("HTML with pictures...")),
+            (Exporters.PDF, _("PDF...")),
+            (Exporters.TEXT, _("Plain text...")),
+            (Exporters.JSON, _("JSON...")),
+            (Exporters.DICOM_SR, _("DICOM structured report...")),
+        ):
+            action = qt.QAction(label, self._menu)
+            action.setData(kind)
+            self._menu.addAction(action)
+            self._actions.append(action)
+        ui.exportButton.setMenu(self._menu)
+        self._connections = (
+            (self._saveTimer, "timeout()", self.flush),
+            (self._refreshTimer, "timeout()", self.refresh),
+            (ui.reportSelector, "currentIndexChanged(int)", self._onSelector),
+            (ui.renameButton, "clicked()", self._onRename),
+            (ui.deleteButton, "clicked()", self._onDelete),
+            (ui.copyButton, "clicked()", self._onCopy),
+            (self._menu, "triggered(QAction*)", self._onExport),
+        )
+        for sender, signal, slot in self._connections:
+            sender.connect(signal, slot)
+        self.view.hovered.connect(self._onHovered)
+        self.view.clicked.connect(self._onPhraseClicked)
+        self.view.edited.connect(self._onEdited)
+        self.table.selected.connect(self._onSegmentsSelected)
+        self.table.activated.connect(self._onSegmentActivated)
+        self.table.visibilityChanged.connect(self._onVisibility)
+        self._watchSegmentEditors()
+        self.refresh()
+
+    def cleanup(self) -> None:
+        """Save what was typed and let go of everything that is watched."""
+        self.leave()
+        self.removeObservers()
+        for timer in (self._saveTimer, self._refreshTimer):
+            timer.stop()
+        for sender, signal, slot in self._connections:
+            sender.disconnect(signal, slot)
+        self.view.cleanup()
+        self.table.cleanup()
+        for signal in (self.chosen, self.segmentChosen, self.told):
+            signal.disconnectAll()
+
+    @property
+    def node(self) -> Any:
+        """The report that is shown."""
+        return self._node
+
+    def leave(self) -> None:
+        """Nothing of the panel is left in the views, and nothing typed is lost."""
+        self.flush()
+        self._highlighter.clear()
+
+    def forget(self) -> None:
+        """The scene is going: show nothing, keep nothing."""
+        self._saveTimer.stop()
+        self._refreshTimer.stop()
+        self._highlighter.clear()
+        self._growing = None
+        self._show(None)
+
+    def refreshLater(self) -> None:
+        """Look for reports again once the scene has settled."""
+        self._refreshTimer.start()
+
+    def refresh(self) -> None:
+        """List the reports of the scene; the one that is shown stays, else the newest is."""
+        nodes = self._logic.store.reports()
+        self._isRefreshing = True
+        box = self._ui.reportSelector
+        box.clear()
+        if self._growing is not None:
+            box.addItem(_("{title} (being written)").format(title=self._growing[0]), GROWING)
+        for node in nodes:
+            box.addItem(node.GetName(), node.GetID())
+        self._isRefreshing = False
+        isGrowingShown = self._growing is not None and self._node is None
+        if isGrowingShown:
+            box.setCurrentIndex(0)
+        elif self._node is not None and self._node in nodes:
+            box.setCurrentIndex(box.findData(self._node.GetID()))
+        else:
+            self.choose(nodes[-1] if nodes else None)
+        self._updateButtons()
+
+    def choose(self, node: Any) -> None:
+        """Show a report; None for none."""
+        index = self._ui.reportSelector.findData(node.GetID()) if node is not None else -1
+        if node is not None and index < 0:
+            self._node = node
+            self.refresh()
+            return
+        self._isRefreshing = True
+        self._ui.reportSelector.setCurrentIndex(index)
+        self._isRefreshing = False
+        self._show(node)
+
+    # While it is being written
+
+    def beginGrowing(self, title: str) -> None:
+        """Show that a text is on its way."""
+        self.flush()
+        self._growing = (title, "")
+        self._show(None)
+        self.refresh()
+
+    def grow(self, text: str) -> None:
+        """The text so far."""
+        if self._growing is None:
+            return
+        self._growing = (self._growing[0], text)
+        if self._isGrowingShown():
+            self.view.showGrowing(text)
+
+    def endGrowing(self, node: Any = None) -> None:
+        """It is written: ``node`` is shown, unless the user looks at another report by now."""
+        wasShown = self._isGrowingShown()
+        self._growing = None
+        if node is not None and wasShown:
+            self._node = node
+            self.refresh()
+            self._show(node)
+        else:
+            self.refresh()
+
+    def _isGrowingShown(self) -> bool:
+        box = self._ui.reportSelector
+        return self._growing is not None and box.itemData(box.currentIndex) == GROWING
+
+    # Text
+
+    def flush(self) -> None:
+        """Put what was typed into the scene."""
+        self._saveTimer.stop()
+        node = self._node
+        if node is None or node.GetScene() is None:
+            return
+        try:
+            standing = self._logic.store.document(node)
+        except ReportError:
+            return
+        if standing["text"] != self.view.text:
+            self._logic.store.setText(node, self.view.text, self.view.spans())
+            self._showNotice()
+
+    def _onEdited(self) -> None:
+        self._saveTimer.start()
+
+    def _show(self, node: Any) -> None:
+        if node is not self._node:
+            self.flush()
+        self.removeObservers(self._onNodeModified)
+        self.removeObservers(self._onSegmentsModified)
+        self._highlighter.clear()
+        self._node = node
+        self._colors.clear()
+        self._tips.clear()
+        document = self._document()
+        if document is None:
+            self._node = None
+            self.view.show("", [], isEditable=False)
+            if self._isGrowingShown():
+                self.view.showGrowing(self._growing[1])
+            self.table.show(None, [], {})
+        else:
+            self._readSegments(document)
+            self.view.show(document["text"], document["spans"])
+            self._fillTable(document)
+            self.addObserver(node, "ModifiedEvent", self._onNodeModified)
+            segmentation = self._segmentationNode()
+            if segmentation is not None:
+                for event in (
+                    slicer.vtkSegmentation.SegmentAdded,
+                    slicer.vtkSegmentation.SegmentRemoved,
+                    slicer.vtkSegmentation.SegmentModified,
+                ):
+                    self.addObserver(segmentation.GetSegmentation(), event, self._onSegmentsModified)
+        self._showNotice()
+        self._updateButtons()
+        self.chosen.emit(self._node)
+
+    def _onNodeModified(self, _caller: Any, _event: str) -> None:
+        """Someone else changed the report, or its name."""
+        document = self._document()
+        if document is None:
+            self.refreshLater()
+            return
+        index = self._ui.reportSelector.findData(self._node.GetID())
+        if index >= 0 and self._ui.reportSelector.itemText(index) != self._node.GetName():
+            self._ui.reportSelector.setItemText(index, self._node.GetName())
+        if not self._saveTimer.active and document["text"] != self.view.text:
+            self._show(self._node)
+
+    def _onSegmentsModified(self, _caller: Any, _event: str) -> None:
+        document = self._document()
+        if document is not None:
+            self._readSegments(document)
+            self._fillTable(document)
+            self.view.paint()
+
+    def _document(self) -> dict[str, Any] | None:
+        if self._node is None or self._node.GetScene() is None:
+            return None
+        try:
+            return self._logic.store.document(self._node)
+        except ReportError:
+            return None
+
+    def _segmentationNode(self) -> Any:
+        return self._logic.store.segmentationNode(self._node) if self._node is not None else None
+
+    def _segmentIds(self, document: dict[str, Any]) -> list[str]:
+        named = [one for span in document["spans"] for one in span["segments"]]
+        return list(dict.fromkeys([*named, *self._logic.figures(self._node)]))
+
+    def _readSegments(self, document: dict[str, Any]) -> None:
+        segmentation, figures = self._segmentationNode(), self._logic.figures(self._node)
+        ids = self._segmentIds(document)
+        self._colors.clear()
+        self._colors.update(Exporters.segmentColors(segmentation, ids) if segmentation is not None else {})
+        self._tips.clear()
+        for segmentId in ids:
+            segment = segmentation.GetSegmentation().GetSegment(segmentId) if segmentation is not None else None
+            if segment is not None:
+                confidence = figures.get(segmentId, {}).get("confidence")
+                sure = "" if confidence is None else _("confidence {value:.2f}").format(value=confidence)
+                self._tips[segmentId] = ", ".join(filter(None, (segment.GetName(), sure)))
+
+    def _fillTable(self, document: dict[str, Any]) -> None:
+        self.table.show(self._segmentationNode(), self._segmentIds(document), self._logic.figures(self._node))
+
+    def _showNotice(self) -> None:
+        document = self._document()
+        ui = self._ui
+        ui.noticeLabel.setVisible(document is not None or self._growing is not None)
+        edited = _("Edited.") if document is not None and ReportDocument.isEdited(document) else ""
+        ui.noticeLabel.setText(
+            f'<span style="color:{_WARN}"><b>{_("AI generated, not for clinical use.")}</b></span> {edited}'.strip()
+        )
+        warnings = self._warnings(document) if document is not None else []
+        ui.warningLabel.setText("\n".join(warnings))
+        ui.warningLabel.setVisible(bool(warnings))
+        figures = self._logic.figures(self._node) if document is not None else {}
+        sure = confidenceText(item.get("confidence") for item in figures.values())
+        ui.confidenceLabel.setText(_("Confidence {value} (not calibrated)").format(value=sure) if sure else "")
+
+    def _warnings(self, document: dict[str, Any]) -> list[str]:
+        said = []
+        if ReportDocument.isUnreliable(document):
+            said.append(_("Unreliable: a question that the model was not trained on. Do not rely on the answer."))
+        result = document["result"]
+        missing = [str(item.get("target", "")) for item in result.get("not_found", ())]
+        if missing:
+            said.append(_("Looked for and not found: {names}.").format(names=", ".join(dict.fromkeys(missing))))
+        if not result.get("off_template"):
+            said.extend(str(note) for note in result.get("provenance", {}).get("notes", ()))
+        if self._logic.store.volumeNode(self._node) is None:
+            said.append(_("The volume of this report is no longer in the scene."))
+        return said
+
+    def _updateButtons(self) -> None:
+        hasReport = self._node is not None
+        ui = self._ui
+        for button in (ui.renameButton, ui.deleteButton, ui.copyButton, ui.exportButton):
+            button.setEnabled(hasReport)
+        ui.reportSelector.setEnabled(ui.reportSelector.count > 0)
+        ui.segmentTable.setVisible(ui.segmentTable.rowCount > 0)
+
+    # Phrases and segments
+
+    def _onHovered(self, segmentIds: list[str]) -> None:
+        self._emphasise(segmentIds or self.table.selection())
+
+    def _onPhraseClicked(self, segmentIds: list[str]) -> None:
+        self.table.select(segmentIds)
+        self.view.mark(segmentIds)
+        self._emphasise(segmentIds)
+        if segmentIds:
+            self._logic.showSegment(self._node, segmentIds[0])
+            self.segmentChosen.emit(self._segmentationNode(), segmentIds[0])
+
+    def _onSegmentsSelected(self, segmentIds: list[str]) -> None:
+        self.view.mark(segmentIds)
+        self._emphasise(segmentIds)
+        if segmentIds:
+            self.segmentChosen.emit(self._segmentationNode(), segmentIds[0])
+
+    def _onSegmentActivated(self, segmentId: str) -> None:
+        self._logic.showSegment(self._node, segmentId)
+
+    def _onVisibility(self, segmentId: str, isShown: bool) -> None:
+        segmentation = self._segmentationNode()
+        display = segmentation.GetDisplayNode() if segmentation is not None else None
+        if display is not None:
+            display.SetSegmentVisibility(segmentId, isShown)
+
+    def _emphasise(self, segmentIds: list[str]) -> None:
+        if segmentIds:
+            self._highlighter.emphasise(self._segmentationNode(), segmentIds)
+        else:
+            self._highlighter.clear()
+
+    def watch(self, node: Any) -> None:
+        """A node came into the scene: a segment editor's selected segment marks its phrases."""
+        if node.IsA("vtkMRMLSegmentEditorNode") and not self.hasObserver(node, "ModifiedEvent", self._onSegmentEditor):
+            self.addObserver(node, "ModifiedEvent", self._onSegmentEditor)
+
+    def _watchSegmentEditors(self) -> None:
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode"):
+            self.watch(node)
+
+    def _onSegmentEditor(self, caller: Any, _event: str) -> None:
+        if self._node is None or caller.GetSegmentationNode() is not self._segmentationNode():
+            return
+        segmentId = caller.GetSelectedSegmentID() or ""
+        ids = [segmentId] if segmentId in self._colors else []
+        if ids != self.table.selection():
+            self.table.select(ids)
+            self.view.mark(ids)
+
+    # Selector and buttons
+
+    def _onSelector(self, index: int) -> None:
+        if self._isRefreshing or index < 0:
+            return
+        data = str(self._ui.reportSelector.itemData(index) or "")
+        self._show(None if data == GROWING else slicer.mrmlScene.GetNodeByID(data))
+
+    def _onRename(self) -> None:
+        dialog = qt.QInputDialog(self._ui.renameButton)
+        dialog.setWindowTitle(_("Rename report"))
+        dialog.setLabelText(_("Name:"))
+        dialog.setTextValue(self._node.GetName())
+        if dialog.exec_() and dialog.textValue.strip():
+            self.rename(dialog.textValue.strip())
+
+    def rename(self, name: str) -> None:
+        """Give the shown report another name."""
+        self.flush()
+        self._logic.rename(self._node, name)
+        self.refresh()
+
+    def _onDelete(self) -> None:
+        question = _('Delete the report "{name}"? Its segments stay in the scene.').format(name=self._node.GetName())
+        if slicer.util.confirmYesNoDisplay(question):
+            node, self._node = self._node, None
+            self._saveTimer.stop()
+            self._highlighter.clear()
+            self._logic.store.remove(node)
+            self.refresh()
+
+    def _onCopy(self) -> None:
+        self.flush()
+        slicer.app.clipboard().setText(self._logic.plainText(self._node))
+        self.told.emit(_("The report was copied."))
+
+    def _onExport(self, action: Any) -> None:
+        kind = str(action.data())
+        suffix = Exporters.SUFFIXES[kind]
+        name = re.sub(r"[^\w \-]", "_", self._node.GetName())
+        path = qt.QFileDialog.getSaveFileName(
+            self._ui.exportButton, _("Export report"), str(Path.home() / f"{name}{suffix}"), f"*{suffix}"
+        )
+        if path:
+            self.export(kind, path if path.endswith(suffix) else path + suffix)
+
+    def export(self, kind: str, path: str) -> None:
+        """Write the shown report to a file."""
+        self.flush()
+        self.told.emit(_("Writing {name}...").format(name=Path(path).name))
+        said = _("{name} was written.").format(name=Path(path).name)
+        self._logic.export(self._node, path, kind, lambda error: self.told.emit(error or said))
+
+
+def _singleShot(interval: int) -> Any:
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(interval)
+    return timer
