@@ -18,7 +18,7 @@ from slicerhost import host as stand_in
 stand_in.start().useLibrary()
 
 
-@pytest.fixture()
+@pytest.fixture
 def host():
     """The stand-in with an empty scene and no module. What Slicer would swallow fails the test at its end."""
     started = stand_in.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for desktop Slicer: its real MRML and logic libraries (slicer-core) and real Qt (PySide6), put together.
+"""A stand-in for desktop Slicer: its real MRML and logic libraries (slicer-core) and real Qt (PySide6).
 
 `slicerhost.host` holds what tests use; `modules/` holds what the extension's files import (`qt`, `ctk`, `SampleData` ...).
 """

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 
-import slicer
 from slicerhost import iomanager, layout, pythonqt
 
 pythonqt.adapt()

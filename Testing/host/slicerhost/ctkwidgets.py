@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: N801 - the names are those of the C++ classes
 """The few CTK widgets that the modules use, with CTK's properties and signals, on plain Qt widgets."""
 
 from __future__ import annotations
@@ -266,9 +267,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         pass
 
     currentPath = Property(str, lambda self: self._edit.text, setCurrentPath)
-    settingKey = Property(
-        str, lambda self: self._settingKey, lambda self, value: setattr(self, "_settingKey", value)
-    )
+    settingKey = Property(str, lambda self: self._settingKey, lambda self, value: setattr(self, "_settingKey", value))
     filters = Property(int, lambda self: self._filters, lambda self, value: setattr(self, "_filters", value))
     nameFilters = Property(
         "QStringList", lambda self: self._nameFilters, lambda self, value: setattr(self, "_nameFilters", value)

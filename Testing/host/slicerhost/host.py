@@ -33,8 +33,9 @@ def _install() -> Host:
     from slicer import util
 
     # slicer-core spreads slicer.util over `slicer` itself, which desktop Slicer does not.
-    for name in [name for name in vars(util) if not name.startswith("_") and vars(slicer).get(name) is vars(util)[name]]:
-        delattr(slicer, name)
+    for name, value in list(vars(util).items()):
+        if not name.startswith("_") and vars(slicer).get(name) is value:
+            delattr(slicer, name)
     slicer.__path__.append(str(Path(__file__).parent / "additions"))
     slicer.mrmlScene = slicer.vtkMRMLScene()
     slicer.selfTests = {}
@@ -271,6 +272,7 @@ class Host:
     def reset(self) -> None:
         """Unload the modules, close the scene, forget dialogs; the modules' Python files stay imported."""
         from PySide6 import QtCore
+
         from slicerhost import messages
 
         slicer, manager = self.slicer, self.app.moduleManager()

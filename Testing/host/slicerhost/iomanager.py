@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`slicer.app.coreIOManager()`: scenes, volumes, segmentations and texts, read and written by MRML's own storage nodes."""
+"""`slicer.app.coreIOManager()`: scenes, volumes, segmentations and texts, by MRML's own storage nodes."""
 
 from __future__ import annotations
 

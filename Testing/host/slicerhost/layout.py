@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
 from PySide6 import QtWidgets
 
-import slicer
 from slicerhost import pythonqt
 
 pythonqt.adapt()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dialogs, recorded instead of shown. A test gives the answers beforehand; without one, the harmless answer is given."""
+"""Dialogs, recorded instead of shown. A test answers beforehand; else the harmless answer is given."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ answers: deque[Any] = deque()
 urls: list[str] = []
 
 
-def executed(dialog: Any, *arguments: Any) -> int:
-    """In the place of `dialog.exec_()`. An answer is a number, a button's text, or a function that is given the dialog."""
+def _record(dialog: Any) -> list[Any]:
     from PySide6 import QtWidgets
 
     buttons = dialog.findChildren(QtWidgets.QAbstractButton)
@@ -39,24 +38,52 @@ def executed(dialog: Any, *arguments: Any) -> int:
             [button.text.replace("&", "") for button in buttons],
         )
     )
+    return buttons
+
+
+def _button(dialog: Any, buttons: list[Any], answer: str) -> Any:
+    wanted = [button for button in buttons if button.text.replace("&", "") == answer]
+    if not wanted:
+        raise AssertionError(f"the dialog {shown[-1].text!r} has no button {answer!r}, but {shown[-1].buttons}")
+    dialog._clicked = wanted[0]
+    return wanted[0]
+
+
+def executed(dialog: Any, *arguments: Any) -> int:
+    """In the place of `dialog.exec_()`. The answer: a number, a button's text, or a function given the dialog."""
+    from PySide6 import QtWidgets
+
+    buttons = _record(dialog)
     answer = answers.popleft() if answers else None
     if callable(answer):
         answer = answer(dialog)
     if isinstance(answer, str):
-        wanted = [button for button in buttons if button.text.replace("&", "") == answer]
-        if not wanted:
-            raise AssertionError(f"the dialog {text!r} has no button {answer!r}")
-        dialog._clicked = wanted[0]
+        button = _button(dialog, buttons, answer)
         if isinstance(dialog, QtWidgets.QMessageBox):
-            return int(dialog.standardButton(wanted[0]))
-        wanted[0].click()
-        return int(dialog.result)
+            return int(dialog.standardButton(button))
+        button.click()
+        return int(dialog.result())
     if answer is not None:
         return int(answer)
     if isinstance(dialog, QtWidgets.QMessageBox):
         refusals = (QtWidgets.QMessageBox.Cancel, QtWidgets.QMessageBox.No, QtWidgets.QMessageBox.Close)
         return int(next((one for one in refusals if dialog.button(one)), QtWidgets.QMessageBox.Ok))
     return 0
+
+
+def opened(show: Any) -> Any:
+    """Around `dialog.open()`, which does not wait: really shown, and a given answer is clicked a moment later."""
+    from PySide6 import QtCore
+
+    def open_(dialog: Any, *arguments: Any) -> None:
+        buttons = _record(dialog)
+        show(dialog)
+        if answers:
+            answer = answers.popleft()
+            action = _button(dialog, buttons, answer).click if isinstance(answer, str) else lambda: answer(dialog)
+            QtCore.QTimer.singleShot(0, action)
+
+    return open_
 
 
 def fileDialog(kind: str) -> Any:

@@ -9,16 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-import slicer
 from slicerhost import mrmlwidgets, problems, pythonqt
 
 pythonqt.adapt()
 
 Property = QtCore.Property
 LOGICS = {"volumes": "vtkSlicerVolumesLogic", "segmentations": "vtkSlicerSegmentationsModuleLogic",
-          "terminologies": "vtkSlicerTerminologiesModuleLogic", "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+          "terminologies": "vtkSlicerTerminologiesModuleLogic",
+          "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
           "texts": "vtkSlicerTextsLogic", "tables": "vtkSlicerTablesLogic", "transforms": "vtkSlicerTransformLogic",
           "sequences": "vtkSlicerSequencesLogic", "markups": "vtkSlicerMarkupsLogic", "colors": "vtkSlicerColorLogic",
           "cropvolume": "vtkSlicerCropVolumeLogic", "models": "vtkSlicerModelsLogic"}  # fmt: skip
@@ -122,15 +124,16 @@ class ScriptedModuleWidget(mrmlwidgets.qMRMLWidget):
 
 def make(applicationLogic: Any) -> Modules:
     modules = Modules()
+    # Slicer's terminology and colour files are no part of slicer-core, and two logics complain about it.
+    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
     for name, className in LOGICS.items():
         logic = getattr(slicer, className)()
-        if name == "terminologies":
-            # Slicer's own terminology files are no part of slicer-core.
-            logic.SetModuleShareDirectory(str(Path(__file__).parent / "terminologies"))
         applicationLogic.SetModuleLogic(name.capitalize(), logic)
         logic.SetMRMLApplicationLogic(applicationLogic)
         logic.SetMRMLScene(slicer.mrmlScene)
         setattr(modules, name, LoadableModule(name.capitalize(), logic))
+    vtk.vtkLogger.SetStderrVerbosity(verbosity)
     return modules
 
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: N801 - the names are those of the C++ classes
 """The few qMRML widgets that the modules use, on real MRML nodes and plain Qt widgets."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-import slicer
 from slicerhost import ctkwidgets, pythonqt
 
 pythonqt.adapt()
@@ -122,7 +123,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if not self._flags["showChildNodeTypes"] and node.GetClassName() not in self._types:
             return False
         for wantedType, name, value in self._attributes:
-            if wantedType == nodeType and (node.GetAttribute(name) is None or value not in (None, node.GetAttribute(name))):
+            found = node.GetAttribute(name)
+            if wantedType == nodeType and (found is None or value not in (None, found)):
                 return False
         return True
 
@@ -299,7 +301,8 @@ class qMRMLSegmentsTableView(QtWidgets.QWidget):
         if node is not None:
             segmentation = node.GetSegmentation()
             for event in (segmentation.SegmentAdded, segmentation.SegmentRemoved, segmentation.SegmentModified):
-                self._observed.append((segmentation, segmentation.AddObserver(event, lambda *arguments: self._update())))
+                tag = segmentation.AddObserver(event, lambda *arguments: self._update())
+                self._observed.append((segmentation, tag))
         self._update()
 
     def _update(self) -> None:

@@ -231,7 +231,9 @@ def _adaptDialogs() -> None:
     """No dialog is ever shown: it is recorded, and answered as the test said beforehand."""
     for cls in (QtWidgets.QDialog, QtWidgets.QMessageBox, QtWidgets.QFileDialog, QtWidgets.QMenu):
         cls.exec = cls.exec_ = messages.executed
-    QtWidgets.QMessageBox.clickedButton = lambda self: getattr(self, "_clicked", None)
+    clicked = QtWidgets.QMessageBox.clickedButton
+    QtWidgets.QMessageBox.clickedButton = lambda self: getattr(self, "_clicked", None) or clicked(self)
+    QtWidgets.QDialog.open = messages.opened(QtWidgets.QDialog.open)
     QtWidgets.QFileDialog.getSaveFileName = staticmethod(messages.fileDialog("save"))
     QtWidgets.QFileDialog.getOpenFileName = staticmethod(messages.fileDialog("open"))
     QtWidgets.QFileDialog.getExistingDirectory = staticmethod(messages.fileDialog("folder"))

@@ -11,7 +11,7 @@ import slicer
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-@pytest.fixture()
+@pytest.fixture
 def example(host):
     host.moduleFolders.append(FIXTURES)
     yield host.loadModule("HostExample")

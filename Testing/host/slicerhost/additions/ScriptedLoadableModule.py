@@ -5,7 +5,6 @@ import unittest
 from pathlib import Path
 
 import qt
-
 import slicer
 
 __all__ = [
@@ -34,7 +33,8 @@ class ScriptedLoadableModule:
         return _resource(self.parent.path, filename)
 
     def getDefaultModuleDocumentationLink(self, docPage=None):
-        url = slicer.app.documentationBaseUrl + docPage if docPage else slicer.app.moduleDocumentationUrl(self.moduleName)
+        pages = slicer.app.documentationBaseUrl
+        url = pages + docPage if docPage else slicer.app.moduleDocumentationUrl(self.moduleName)
         return f'<p>For more information see the <a href="{url}">online documentation</a>.</p>'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`slicer.i18n`: the two translating functions; a test may have every text marked, to find those that were forgotten."""
+"""`slicer.i18n`: the two translating functions; a test may have every text marked, to find forgotten ones."""
 
 from collections.abc import Callable
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`slicer.parameterNodeWrapper`: typed fields over a parameter node, bound to widgets.
 
-Made anew, small, after Slicer's documented behaviour; what Slicer refuses (an unknown type, an unbounded slider, a widget of
-another kind) is refused here. Fields: str, bool, int, float, Path, Enum, FloatRange, nodes, list of these, and Union/Optional.
+Made anew, small, after Slicer's documented behaviour; what Slicer refuses (an unknown type, an unbounded slider, a
+widget of another kind) is refused here. Fields: str, bool, int, float, Path, Enum, FloatRange, nodes, lists, Union/Optional.
 """
 
 import enum
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import ctk
 import qt
-import vtk
-
 import slicer
+import vtk
 
 SlicerParameterNamePropertyName = "SlicerParameterName"
 
@@ -140,7 +139,8 @@ class _Field:
         self.element = None
         if typing.get_origin(self.kind) is list:
             self.element = typing.get_args(self.kind)[0]
-        plain = self.kind in (str, bool, int, float, pathlib.Path, FloatRange) or self.element in (str, int, float, bool)
+        plain = self.kind in (str, bool, int, float, pathlib.Path, FloatRange)
+        plain = plain or self.element in (str, int, float, bool)
         if not (plain or self.nodeTypes or (isinstance(self.kind, type) and issubclass(self.kind, enum.Enum))):
             raise Exception(f"Unable to create serializer for {annotated} member {name}")
         found = _find(self.annotations, Default)
@@ -153,7 +153,7 @@ class _Field:
             return next(iter(self.kind))
         if self.element is not None:
             return []
-        value = pathlib.Path(".") if self.kind is pathlib.Path else self.kind()
+        value = pathlib.Path() if self.kind is pathlib.Path else self.kind()
         bounds = _find(self.validators, WithinRange)
         if bounds and not bounds.minimum <= value <= bounds.maximum:
             raise ValueError(f"the field {self.name} needs a default within its range")
@@ -216,6 +216,11 @@ class _Field:
         return kind[text] if issubclass(kind, enum.Enum) else kind(text)
 
 
+def _numberWidgets():
+    return (qt.QSpinBox, qt.QSlider, qt.QDoubleSpinBox, ctk.ctkSliderWidget, ctk.ctkDoubleSpinBox,
+            slicer.qMRMLSliderWidget, slicer.qMRMLSpinBox)  # fmt: skip
+
+
 class _Binding:
     """One widget that shows one field. Each kind of widget says what it can show, as in Slicer."""
 
@@ -236,8 +241,7 @@ class _Binding:
         elif kind is str and cls is qt.QLabel:
             self.signal = None
             self.read, self.write = lambda: widget.text, lambda value: widget.setText(value)
-        elif kind in (int, float) and cls in (qt.QSpinBox, qt.QSlider, qt.QDoubleSpinBox, ctk.ctkSliderWidget,
-                                              ctk.ctkDoubleSpinBox, slicer.qMRMLSliderWidget, slicer.qMRMLSpinBox):  # fmt: skip
+        elif kind in (int, float) and cls in _numberWidgets():
             self._bindNumber(cls, kind)
         elif cls in (qt.QComboBox, ctk.ctkComboBox):
             self._bindCombo()
