@@ -25,6 +25,7 @@ from unibiomed.training.losses import (
 from unibiomed.training.packing import visible
 
 LENGTH_GROUPS = 3
+PROMPT_NOISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def batch_loss(
     if len(batch.sam_pixels):
         features = model.image_features(batch.sam_pixels)
         if aids is not None:
-            prompts.append(aids.prompts(batch.direct_phrase))
+            table = aids.prompts(batch.direct_phrase)
+            # The language model will say these vectors nearly, not exactly.
+            prompts.append(table + PROMPT_NOISE * torch.randn_like(table))
             truth.append(batch.dense_truth[batch.direct_picture, batch.direct_phrase])
             parts |= _features_parts(aids, batch, features)
         output = model.decode_masks(features, torch.cat(prompts), torch.cat(pictures))

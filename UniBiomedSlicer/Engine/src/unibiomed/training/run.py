@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase, Qwen2Tokenizer
 
 from unibiomed.errors import OutputError
 from unibiomed.model.checkpoint import IMAGE_CONTEXT, load_model, save_model
@@ -145,8 +145,8 @@ def _save(model: UniBiomedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
 def _plain_attention(model: UniBiomedModel) -> None:
     """Attend by plain products: on a CPU the way back through the fused kernel takes longer."""
     for module in model.modules():
-        if hasattr(module, "config"):
-            module.config._attn_implementation = "eager"
+        if isinstance(config := getattr(module, "config", None), PreTrainedConfig):
+            config._attn_implementation = "eager"
 
 
 def _tuning(model: UniBiomedModel, options: RunOptions) -> LoopOptions:
