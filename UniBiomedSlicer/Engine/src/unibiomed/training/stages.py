@@ -3,7 +3,7 @@
 
 ``vision``  the vision tower names every pixel, and what is in a drawn box; nothing is asked
 ``masks``   SAM 2 draws and denies targets, prompted by a fixed vector for each phrase
-``words``   the language model reads the rows of the vision tower, which is at rest, and learns to say each vector
+``words``   the language model reads the vision tower, which is at rest, and learns to say each phrase's vector
 ``reading`` the same with the vision tower
 ``joint``   everything, with the language model's own prompts
 """
@@ -21,7 +21,8 @@ from unibiomed.training.objective import LossWeights
 StageName = Literal["vision", "masks", "words", "reading", "joint"]
 
 _LANGUAGE = ("model.language_model.", "model.text_hidden_fcs.")
-_VISION = ("model.vision_model.", "model.mlp1.", "aids.vision.", "aids.boxed.")
+_ROWS = ("model.mlp1.", "aids.vision.", "aids.boxed.")
+_VISION = ("model.vision_model.", *_ROWS)
 _MASKS = (
     "model.grounding_encoder.vision_encoder.",
     "model.grounding_encoder.mask_decoder.",
@@ -61,7 +62,7 @@ STAGES: dict[StageName, Stage] = {
     ),
     "words": Stage(
         Mix(**_QUESTIONS, with_masks=False),
-        _LANGUAGE,
+        (*_LANGUAGE, *_ROWS),
         3_000_000,
         LossWeights(language=2.0),
         {"batch_size": 8, "warmup_steps": 40, "muon": True, "precision": "bf16"},
