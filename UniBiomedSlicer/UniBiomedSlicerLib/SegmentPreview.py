@@ -34,7 +34,8 @@ class _Layer:
 class _Growing:
     """One segment: its layer, its label there, and the box around what has arrived."""
 
-    def __init__(self, layer: _Layer, phrase: str) -> None:
+    def __init__(self, layer: _Layer, segment: Any, phrase: str) -> None:
+        self.segment = segment
         self.phrase = phrase
         self.low: np.ndarray | None = None
         self.high: np.ndarray | None = None
@@ -68,12 +69,17 @@ class SegmentPreview:
 
     @property
     def segmentIds(self) -> tuple[str, ...]:
-        """The MRML segment ids, in the order they were added."""
+        """The MRML ids of the segments that are still there, in the order they were added."""
+        # Slicer may give the id of a deleted segment to another one.
+        segmentation = self._node.GetSegmentation()
+        gone = [key for key, growing in self._segments.items() if segmentation.GetSegment(key) is not growing.segment]
+        for key in gone:
+            del self._segments[key]
         return tuple(self._segments)
 
     def segmentOfPhrase(self, phrase: str) -> str:
         """Return the segment that grows for ``phrase``, "" where none does."""
-        return next((key for key, growing in self._segments.items() if growing.phrase == phrase), "")
+        return next((key for key in self.segmentIds if self._segments[key].phrase == phrase), "")
 
     def phraseOf(self, segmentId: str) -> str:
         """Return the phrase that a growing segment is for."""
@@ -81,7 +87,7 @@ class SegmentPreview:
 
     def add(self, segment: Any, phrase: str) -> str:
         """Put a vtkSegment without voxels into the segmentation and return its id."""
-        growing = _Growing(self._sharedLayer(), phrase)
+        growing = _Growing(self._sharedLayer(), segment, phrase)
         tags.setTag(segment, tags.PREVIEW, "1")
         segment.SetLabelValue(growing.label)
         segment.AddRepresentation(BINARY, growing.layer.image)
@@ -92,15 +98,14 @@ class SegmentPreview:
         return segmentId
 
     def addBox(self, segmentId: str, offset: Offset, box: np.ndarray) -> None:
-        """Add voxels; KeyError for a segment that does not grow here; nothing for one that was deleted meanwhile."""
-        segment = self._node.GetSegmentation().GetSegment(segmentId)
-        growing = self._segments[segmentId]
-        if segment is None or not box.size:
+        """Add voxels to a growing segment; nothing happens where it was deleted or made final meanwhile."""
+        if segmentId not in self.segmentIds or not box.size:
             return
+        growing = self._segments[segmentId]
         place = window(offset, box.shape)
         part = growing.layer.labels[place]
         if ((part != 0) & (part != growing.label) & box).any():
-            self._separate(segment, growing)
+            self._separate(growing)
             part = growing.layer.labels[place]
         np.copyto(part, growing.label, where=box)
         growing.include(offset, box.shape)
@@ -115,20 +120,17 @@ class SegmentPreview:
 
     def drop(self) -> None:
         """Remove all growing segments from the segmentation."""
-        segmentation = self._node.GetSegmentation()
         for segmentId in self.segmentIds:
-            if segmentation is not None and segmentation.GetSegment(segmentId) is not None:
-                segmentation.RemoveSegment(segmentId)
+            self._node.GetSegmentation().RemoveSegment(segmentId)
         self._segments.clear()
 
     def keep(self) -> dict[str, str]:
         """Make the segments ordinary ones in labelmaps of their own size; return {phrase: id} of those with voxels."""
         segmentation = self._node.GetSegmentation()
         kept = {}
-        for segmentId, growing in list(self._segments.items()):
-            segment = segmentation.GetSegment(segmentId)
-            if segment is None:
-                continue
+        for segmentId in self.segmentIds:
+            growing = self._segments[segmentId]
+            segment = growing.segment
             offset, box = growing.box()
             if not box.any():
                 segmentation.RemoveSegment(segmentId)
@@ -149,7 +151,7 @@ class SegmentPreview:
             self._layers.append(_Layer(self.grid, self._imageToWorld))
         return self._layers[0] if self._layers[0].nextLabel <= _MAX_LABEL else self._layers[-1]
 
-    def _separate(self, segment: Any, growing: _Growing) -> None:
+    def _separate(self, growing: _Growing) -> None:
         """Move a segment into a labelmap of its own."""
         offset, box = growing.box()
         place = window(offset, box.shape)
@@ -159,8 +161,8 @@ class SegmentPreview:
         layer = _Layer(self.grid, self._imageToWorld)
         growing.join(layer)
         np.copyto(layer.labels[place], growing.label, where=box)
-        segment.SetLabelValue(growing.label)
-        segment.AddRepresentation(BINARY, layer.image)
+        growing.segment.SetLabelValue(growing.label)
+        growing.segment.AddRepresentation(BINARY, layer.image)
 
     def _tell(self, segmentId: str) -> None:
         self._node.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentId)

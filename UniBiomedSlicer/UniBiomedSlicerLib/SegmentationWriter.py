@@ -29,9 +29,7 @@ class SegmentationWriter:
     ``segmentationNode`` is the node written to last, ``written`` maps the result's segment ids to MRML segment ids.
     """
 
-    def __init__(
-        self, volumeNode: Any, targets: Iterable[Mapping[str, Any]] | None = None, scene: Any = None
-    ) -> None:
+    def __init__(self, volumeNode: Any, targets: Iterable[Mapping[str, Any]] | None = None, scene: Any = None) -> None:
         self.volumeNode = volumeNode
         self.segmentationNode: Any = None
         self.written: dict[str, str] = {}
@@ -233,7 +231,7 @@ class SegmentationWriter:
         for segmentId in growing:
             phrase = preview.phraseOf(segmentId)
             # An old segment keeps its id before a preview does: reports point to it.
-            if phrase in phrases and segmentation.GetSegment(segmentId) is not None:
+            if phrase in phrases:
                 free[phrase].append(segmentId)
         for entry in planned:
             candidates = free[entry.item["phrase"]]
@@ -241,7 +239,7 @@ class SegmentationWriter:
                 continue
             entry.segmentId = candidates.pop(0)
             if preview is None or not preview.release(entry.segmentId):
-                segmentation.ClearSegment(entry.segmentId)
+                slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(segmentationNode, entry.segmentId)
         return [segmentId for ids in free.values() for segmentId in ids if segmentId not in growing]
 
     def _colors(self, items: Iterable[Mapping[str, Any]], segmentation: Any) -> dict[str, tuple[int, int, int]]:

@@ -70,7 +70,7 @@ def _slicersOwn(words: str) -> str:
     """What Slicer's terminologies have under this label ("left_kidney", "liver")."""
     module = getattr(slicer.modules, "terminologies", None) if hasattr(slicer, "modules") else None
     logic = module.logic() if module is not None else None
-    if logic is None:
+    if logic is None or not logic.IsTerminologyContextLoaded(TYPE_CONTEXT):
         return ""
     for label in (words, words.replace(" ", "_")):
         found = slicer.vtkSlicerTerminologyEntry()
