@@ -18,10 +18,10 @@ from unibiomed.training.video_data import VideoExample, VideoExamples
 TRAINING_SEEDS = 10_000_000  # seeds below are for training; evaluation and threshold fitting draw from above
 
 
-# CT, MRI, X-ray and mammography have more sites, sequences or smaller lesions than the others.
+# CT, MRI and X-ray have more sites, sequences or fainter lesions than the others.
 ROUND = (
-    "CT", "pathology", "MRI", "fundus", "X-Ray", "ultrasound", "mammography", "CT",
-    "MRI", "OCT", "X-Ray", "endoscope", "CT", "dermoscopy", "MRI", "mammography",
+    "CT", "pathology", "MRI", "X-Ray", "fundus", "CT", "ultrasound", "MRI", "mammography",
+    "X-Ray", "CT", "OCT", "endoscope", "MRI", "CT", "dermoscopy", "X-Ray",
 )  # fmt: skip
 
 
