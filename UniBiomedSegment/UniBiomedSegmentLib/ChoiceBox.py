@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import qt
+
 
 class ChoiceBox:
     """``comboBox`` shows (value, label) pairs; ``onChosen(value)`` follows a choice of the user only.
@@ -20,6 +22,7 @@ class ChoiceBox:
         self._entries: list[tuple[str, str]] = []
         self._value = ""
         if comboBox.editable:
+            comboBox.setInsertPolicy(qt.QComboBox.NoInsert)
             comboBox.lineEdit().connect("editingFinished()", self._onTyped)
         comboBox.connect("activated(int)", self._onActivated)
 

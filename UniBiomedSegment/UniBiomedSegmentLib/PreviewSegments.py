@@ -13,9 +13,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
+from UniBiomedSlicerLib.BoxMask import decode
+
+Box = tuple[tuple[int, int, int], np.ndarray]
 
 INTERVAL_MS = 200
 BUDGET_S = 0.02
@@ -29,6 +33,7 @@ class PreviewSegments:
         self._writer = writer
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._segmentIds: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._node: Any = None
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -65,24 +70,28 @@ class PreviewSegments:
         until = time.monotonic() + BUDGET_S
         if self._node is None:
             self._node = self._newNode()
-        modified = self._node.StartModify()
-        try:
-            while self._waiting and time.monotonic() < until:
-                self._put(self._waiting.popleft())
-        finally:
-            self._node.EndModify(modified)
+        arrived: dict[str, list[Box]] = {}
+        while self._waiting and time.monotonic() < until:
+            event = self._waiting.popleft()
+            try:
+                box = decode(event["mask"])
+            except ValueError:  # the final result is checked by itself
+                logging.exception("UniBiomed: a mask could not be shown while the job was running")
+                continue
+            arrived.setdefault(event.get("phrase") or event["target"], []).append(box)
+            self._names.setdefault(event.get("phrase") or event["target"], event.get("target", ""))
+        for phrase, boxes in arrived.items():
+            self._put(phrase, boxes)
         if self._waiting:
             self._timer.start()
 
-    def _put(self, event: Mapping[str, Any]) -> None:
-        phrase = event.get("phrase") or event["target"]
-        segmentId = self._segmentIds.get(phrase)
+    def _put(self, phrase: str, boxes: list[Box]) -> None:
+        """Views follow every change of a segment, so that all that has arrived is put there at once."""
         try:
-            if segmentId is None:
-                segmentId = self._writer.startSegment(self._node, phrase, event.get("target", ""))
-                self._segmentIds[phrase] = segmentId
-            self._writer.addSlice(self._node, segmentId, event["mask"])
-        except ValueError:  # a mask that does not fit: the final result is checked by itself
+            if phrase not in self._segmentIds:
+                self._segmentIds[phrase] = self._writer.startSegment(self._node, phrase, self._names[phrase])
+            self._writer.addSlice(self._node, self._segmentIds[phrase], union(boxes))
+        except ValueError:
             logging.exception("UniBiomed: a mask could not be shown while the job was running")
 
     def _newNode(self) -> Any:
@@ -98,3 +107,17 @@ class PreviewSegments:
         if storageNode is not None:
             slicer.mrmlScene.RemoveNode(storageNode)
         return node
+
+
+def union(boxes: list[Box]) -> Box:
+    """The voxels of all ``boxes`` (offset [k, j, i], bool array) in their common box."""
+    used = [(offset, box) for offset, box in boxes if box.size]
+    if len(used) < 2:
+        return used[0] if used else boxes[0]
+    low = np.min([offset for offset, _box in used], axis=0)
+    high = np.max([np.add(offset, box.shape) for offset, box in used], axis=0)
+    whole = np.zeros(high - low, bool)
+    for offset, box in used:
+        start = np.subtract(offset, low)
+        whole[tuple(slice(a, a + n) for a, n in zip(start, box.shape, strict=True))] |= box
+    return tuple(int(value) for value in low), whole

@@ -110,8 +110,10 @@ class PromptLine:
         if offers and [offer.lower() for offer in offers] != [piece.text.lower()]:
             self._model.setStringList(offers)
             self._completer.complete()
-            if self._targets.check(piece.text, self._modality()).target is None:
-                self._completer.popup().setCurrentIndex(self._completer.completionModel().index(0, 0))
+            # A name that is complete is not replaced by a longer one at the next Return.
+            isComplete = self._targets.check(piece.text, self._modality()).target is not None
+            first = qt.QModelIndex() if isComplete else self._completer.completionModel().index(0, 0)
+            self._completer.popup().setCurrentIndex(first)
         else:
             self._completer.popup().hide()
 

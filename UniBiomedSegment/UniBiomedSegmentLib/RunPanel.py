@@ -26,6 +26,7 @@ class RunPanel:
         self._onFinished = onFinished
         self._run: Any = None
         self._problem = ""
+        self._saidProblem = False
         self._connections = [
             (ui.applyButton, self._onApplyOrCancel),
             (ui.addAsNewButton, self._onAddAsNew),
@@ -43,6 +44,8 @@ class RunPanel:
 
     def setProblem(self, problem: str) -> None:
         """Why nothing can be applied now, in one sentence; "" if it can."""
+        if self._saidProblem and problem != self._problem:
+            self.say("")
         self._problem = problem
         self._refresh()
 
@@ -52,6 +55,7 @@ class RunPanel:
             return
         if self._problem:
             self.say(self._problem, qt.QStyle.SP_MessageBoxInformation)
+            self._saidProblem = True
             return
         self.say("")
         run = self._startRun()
@@ -73,6 +77,7 @@ class RunPanel:
 
     def say(self, sentence: str, icon: Any = None) -> None:
         """Show a sentence below the button; ``icon`` is a QStyle.StandardPixmap."""
+        self._saidProblem = False
         self._ui.messageFrame.setVisible(bool(sentence))
         self._ui.messageLabel.setText(sentence)
         self._ui.messageIconLabel.setVisible(icon is not None)

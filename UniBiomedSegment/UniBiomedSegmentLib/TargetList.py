@@ -13,6 +13,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from UniBiomedSegmentLib.Choices import MODALITIES
+
 _SHOWN = 3
 
 
@@ -57,27 +59,22 @@ class TargetList:
         )
 
     def check(self, text: str, modality: str | None = None) -> Check:
-        """Which target ``text`` means in a picture of ``modality`` (None: not known), by the engine's own rules."""
+        """Which target ``text`` means in a picture of ``modality`` (None: not known), by the engine's rules: a name, or
+        "{name} in {site} {modality}" without either; what the text itself says counts more than ``modality``."""
         if not self.targets:
             return Check(text)
-        words = _normalised(text)
-        whole = [target for target in self.targets if target.phrase.lower() == words]
-        if whole:
-            return Check(text, whole[0])
-        named = [target for target in self.targets if target.name.lower() == words]
-        place = ""
-        if not named and " in " in words:
-            name, place = (part.strip() for part in words.rsplit(" in ", 1))
-            named = [target for target in self.targets if target.name.lower() == name]
-            words = name if named else words
+        name, site, said = self._parts(_normalised(text))
+        modality = said or modality
+        named = [target for target in self.targets if target.name.lower() == name]
         if not named:
-            return self._unknown(text, words, modality)
-        fitting = [target for target in named if _isPlace(target, place)]
-        if not place and modality is not None:
-            fitting = [target for target in named if modalitiesAgree(target.modality, modality)]
-        if not fitting:
-            return self._elsewhere(text, named, place or modality or "")
-        return self._one(text, fitting, modality)
+            return self._unknown(text, name, modality)
+        left = [target for target in named if modality is None or modalitiesAgree(target.modality, modality)]
+        if not left:
+            return self._elsewhere(text, named, modality)
+        placed = [target for target in left if site is None or target.site.lower() == site]
+        if not placed:
+            return self._elsewhere(text, left, site)
+        return self._one(text, [target for target in placed if target.modality == modality] or placed)
 
     def completions(self, fragment: str, modality: str | None = None) -> list[str]:
         """What can be offered for what has been typed: names that begin with it, then names with a word that does, then
@@ -93,35 +90,36 @@ class TargetList:
             ranked.setdefault(offer, (rank, offer.lower()))
         return sorted(ranked, key=lambda offer: ranked[offer])
 
-    def _one(self, text: str, fitting: list[Target], modality: str | None) -> Check:
-        exact = [target for target in fitting if target.modality == modality] or fitting
-        modalities = sorted({baseModality(target.modality) for target in exact})
-        if len(modalities) > 1:
-            return Check(
-                text,
-                problem=_('Say in which modality "{name}" is meant.').format(name=text),
-                suggestions=tuple(dict.fromkeys(target.phrase for target in exact)),
-            )
-        sites = {target.site for target in exact}
-        if len(sites) > 1:
+    def _parts(self, words: str) -> tuple[str, str | None, str | None]:
+        """Name, site and modality in ``words``; a name that itself holds " in " stays whole."""
+        name, found, place = words.rpartition(" in ")
+        if not found or any(target.name.lower() == words for target in self.targets):
+            return words, None, None
+        site, _blank, last = place.rpartition(" ")
+        spelled = {word.lower(): word for word in (*MODALITIES, *(target.modality for target in self.targets))}
+        if last not in spelled:
+            return name, place, None
+        return name, site or None, spelled[last]
+
+    def _one(self, text: str, choices: list[Target]) -> Check:
+        if len({baseModality(target.modality) for target in choices}) > 1:
+            problem = _('Say in which modality "{name}" is meant.').format(name=text)
+            return Check(text, problem=problem, suggestions=_phrases(choices))
+        if len({target.site for target in choices}) > 1:
             # "liver in abdomen" and "liver in liver": the wider site is what a name alone means.
-            exact = [target for target in exact if target.site != target.name] or exact
-            if len({target.site for target in exact}) > 1:
-                return Check(
-                    text,
-                    problem=_('Say where "{name}" is meant.').format(name=text),
-                    suggestions=tuple(target.phrase for target in exact),
-                )
-        return Check(text, exact[0])
+            choices = [target for target in choices if target.site != target.name] or choices
+        if len({target.site for target in choices}) > 1:
+            problem = _('Say where "{name}" is meant.').format(name=text)
+            return Check(text, problem=problem, suggestions=_phrases(choices))
+        return Check(text, choices[0])
 
     def _elsewhere(self, text: str, named: list[Target], asked: str) -> Check:
-        known = sorted({baseModality(target.modality) for target in named})
-        return Check(
-            text,
-            problem=_('The model does not know "{name}" in {asked}, only in {known}.').format(
-                name=named[0].name, asked=asked, known=", ".join(known)
-            ),
+        problem = _('The model does not know "{name}" in {asked}, only in {known}.').format(
+            name=named[0].name,
+            asked=asked,
+            known=", ".join(dict.fromkeys(f"{target.site} {target.modality}" for target in named)),
         )
+        return Check(text, problem=problem)
 
     def _unknown(self, text: str, words: str, modality: str | None) -> Check:
         offers = self.completions(words, modality)
@@ -153,10 +151,8 @@ def _normalised(text: str) -> str:
     return " ".join(text.split()).rstrip(".").strip().lower()
 
 
-def _isPlace(target: Target, place: str) -> bool:
-    site, modality = target.site.lower(), target.modality.lower()
-    base = baseModality(target.modality).lower()
-    return place in ("", site, modality, base, f"{site} {modality}", f"{site} {base}")
+def _phrases(targets: Iterable[Target]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(target.phrase for target in targets))
 
 
 def _rank(words: str, name: str) -> int | None:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The logic alone, as a script uses it."""
+
+from __future__ import annotations
+
+import pytest
+import slicer
+from UniBiomedSegmentLib.Logic import UniBiomedSegmentLogic
+
+
+@pytest.fixture
+def logic(host, fake):
+    made = UniBiomedSegmentLogic()
+    yield made
+    made.cleanup()
+
+
+def test_the_example_of_the_docstring_runs_as_it_stands(host, fake, volume):
+    volume.SetName("CTChest")
+    lines = UniBiomedSegmentLogic.__doc__.split("::", 1)[1].split("The engine is started")[0]
+    import textwrap
+
+    fake.autoplay = True
+    names = {"slicer": slicer, "print": lambda *parts: names["said"].append(parts), "said": []}
+    exec(textwrap.dedent(lines), names)
+    host.spin(until=lambda: len(names["said"]) == 3)
+    assert names["said"][0][0] == "done"
+    assert names["run"].segmentIds["liver in abdomen CT"]
+    names["logic"].cleanup()
+
+
+def test_the_call_back_comes_once_with_the_segments_by_phrase(host, logic, fake, volume):
+    ends = []
+    run = logic.segment(volume, ["liver", " spleen"], onFinished=ends.append, segmentationName="Mine")
+    run.job.finishWith()
+    host.spin(until=lambda: ends)
+    host.spin(seconds=0.1)
+    assert ends == [run]
+    assert run.segmentationNode.GetName() == "Mine"
+    segmentation = run.segmentationNode.GetSegmentation()
+    assert segmentation.GetSegment(run.segmentIds["spleen in abdomen CT"]).GetName() == "spleen"
+    assert [entry["target"] for entry in run.notFound] == ["kidney tumor"]
+    assert logic.runs == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"targets": []}, "No target"),
+        ({"targets": ["  "]}, "No target"),
+        ({"targets": "liver", "slices": []}, "No slice"),
+        ({"targets": "liver", "method": "magic"}, "magic"),
+        ({"targets": "liver", "keySlice": 3}, "propagate"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(logic, fake, volume, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        logic.segment(volume, **arguments)
+    assert fake.jobs == []
+
+
+def test_without_a_volume_nothing_is_asked(logic, fake, volume):
+    with pytest.raises(ValueError, match="volume"):
+        logic.segment(None, "liver")
+    slicer.mrmlScene.RemoveNode(volume)
+    with pytest.raises(ValueError, match="volume"):
+        logic.segment(volume, "liver")
+
+
+def test_only_what_is_chosen_is_sent(logic, fake, volume):
+    logic.segment(volume, "liver", slices=range(3), axis="axial", method="propagate", keySlice=1)
+    assert fake.jobs[-1].parameters == {
+        "targets": ["liver"],
+        "slices": [0, 1, 2],
+        "axis": "axial",
+        "method": "propagate",
+        "key_slice": 1,
+    }
+
+
+def test_segments_are_added_to_a_segmentation_that_has_others(host, logic, fake, volume):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Own")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.GetSegmentation().AddEmptySegment("mine")
+    run = logic.segment(volume, "liver", segmentationNode=node)
+    run.job.finishWith()
+    host.spin(until=lambda: not run.isActive)
+    segmentation = node.GetSegmentation()
+    assert [segmentation.GetNthSegment(i).GetName() for i in range(4)] == ["mine", "liver", "spleen", "liver tumor"]
+
+
+def test_a_segmentation_deleted_while_it_is_filled_leaves_the_result_on_offer(host, logic, fake, volume):
+    run = logic.segment(volume, "liver")
+    run.job.finishWith()
+    assert run.state == "writing"
+    slicer.mrmlScene.RemoveNode(run.segmentationNode)
+    host.spin(until=lambda: run.state == "offered")
+    assert "deleted" in run.message
+    run.addAsNew()
+    host.spin(until=lambda: run.state == "done")
+    assert run.segmentationNode.GetSegmentation().GetNumberOfSegments() == 3
+
+
+def test_cancelling_twice_and_after_the_end_does_nothing(host, logic, fake, volume):
+    run = logic.segment(volume, "liver")
+    run.cancel()
+    run.cancel()
+    host.spin(until=lambda: not run.isActive)
+    run.cancel()
+    assert run.state == "cancelled"
+
+
+def test_a_listener_that_fails_does_not_stop_the_run(host, logic, fake, volume, caplog):
+    run = logic.segment(volume, "liver", onFinished=lambda run: 1 / 0)
+    run.job.finishWith()
+    host.spin(until=lambda: run.state == "done")
+    assert logic.runs == []
+    assert "failed" in caplog.text
+
+
+def test_two_modules_use_the_engine_at_once(host, fake, volume):
+    first, second = UniBiomedSegmentLogic(), UniBiomedSegmentLogic()
+    runs = [first.segment(volume, "liver"), second.segment(volume, "spleen")]
+    for run in reversed(runs):
+        run.job.finishWith()
+    host.spin(until=lambda: not any(run.isActive for run in runs))
+    assert [run.state for run in runs] == ["done", "done"]
+    assert runs[0].segmentationNode is not runs[1].segmentationNode
+    first.cleanup()
+    second.cleanup()
