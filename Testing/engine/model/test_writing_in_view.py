@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_the_text_grows_to_the_answer_and_stays_what_it_is_without_a_listener(
     followed = case.predict(plain, on_text=seen.append)
     assert followed.token_ids == case.predict(plain).token_ids
     assert len(seen) == len(followed.token_ids)
-    assert all(later.startswith(earlier) for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen))
     assert strip_ending(seen[-1]) == strip_ending(followed.text)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from unibiomed.errors import Cancelled
 from unibiomed.tasks import answer, describe, report
@@ -21,7 +23,7 @@ def test_the_text_grows_word_by_word_without_tags_to_that_of_the_result(task, mo
     said = [event.text for event in events if event.text]
     assert said[-1] == result.text
     assert len(said) > 3
-    assert all(len(later) >= len(earlier) for earlier, later in zip(said, said[1:], strict=False))
+    assert all(len(later) >= len(earlier) for earlier, later in itertools.pairwise(said))
     assert not any("<p>" in text or "[SEG]" in text for text in said)
 
 

@@ -38,16 +38,11 @@ def capabilities(engine: Engine) -> dict[str, Any]:
 
 def _targets(model: Any) -> list[dict[str, Any]]:
     from unibiomed.tasks.catalogue import catalogue_of
-    from unibiomed.volumes.terminology import lookup
+    from unibiomed.volumes.terminology import lookup, to_slicer_tag
 
-    return [
-        {
-            "phrase": target.phrase,
-            "name": target.name,
-            "site": target.site,
-            "modality": target.modality,
-            "kind": target.kind,
-            "rgb": list(lookup(target.name, site=target.site, kind=target.kind).rgb),
-        }
-        for target in catalogue_of(model).targets
-    ]
+    entries = []
+    for target in catalogue_of(model).targets:
+        term = lookup(target.phrase, kind=target.kind)
+        entry = {"phrase": target.phrase, "name": target.name, "site": target.site, "modality": target.modality}
+        entries.append({**entry, "kind": target.kind, "rgb": list(term.rgb), "terminology": to_slicer_tag(term)})
+    return entries

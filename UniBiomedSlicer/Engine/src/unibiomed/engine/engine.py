@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,14 @@ class Engine:
         *,
         loader: Loader = load_from_folder,
         folders: Mapping[str, Path] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``loader`` opens a model folder; ``folders`` are models that clients may load by name, beside the store's."""
+        """``loader`` opens a model folder; ``folders`` are models that clients may load by name, beside the store's.
+
+        ``clock`` (s) is what leases are measured with.
+        """
         self.limits = limits or Limits()
-        self.sessions = Sessions(self.limits)
+        self.sessions = Sessions(self.limits, clock)
         self.volumes = VolumeStore(self.limits)
         self.jobs = JobQueue(self.limits)
         self.models = ModelKeeper(loader, folders)
@@ -59,6 +64,12 @@ class Engine:
         """Cancel a session's jobs and free its volumes, results, and what the model kept of its pictures."""
         self.sessions.close(session)
         self._free(session)
+
+    def free_lost_sessions(self) -> None:
+        """Close the sessions whose lease has run out; done every few seconds while the engine is at work."""
+        for session in self.sessions.take_lost():
+            _LOG.info("A session was lost; what it left is freed")
+            self._free(session)
 
     def load(self, session: str, choice: ModelChoice) -> Job:
         """A job that replaces the loaded model; Refused at once for an unknown name."""
@@ -113,9 +124,7 @@ class Engine:
     def _watch_leases(self) -> None:
         interval = min(5.0, self.limits.lease_seconds / 4)
         while not self._closing.wait(interval):
-            for session in self.sessions.take_lost():
-                _LOG.info("A session was lost; what it left is freed")
-                self._free(session)
+            self.free_lost_sessions()
 
     def _free(self, session: str) -> None:
         self.jobs.drop_session(session)

@@ -114,7 +114,7 @@ class VolumeStore:
         with self._lock:
             if known is None:
                 self._make_room(session, description.size)
-                item.upload = _upload(description)
+                item.upload = self._reserve(description)
             self._forget_beyond(session, self._limits.volumes_per_session - 1)
             self._volumes[item.id] = self._touch(item)
         return item
@@ -235,6 +235,13 @@ class VolumeStore:
                     "none of this session's can go; wait for its jobs, or remove volumes.",
                 )
             self._forget(idle.pop(0))
+
+    @staticmethod
+    def _reserve(description: VolumeDescription) -> Upload:
+        try:
+            return _upload(description)
+        except MemoryError:
+            raise Refused("no_room", f"This machine has no {description.size} bytes of memory left.") from None
 
     def _forget_beyond(self, session: str, most: int) -> None:
         idle = self._idle(session)

@@ -103,7 +103,8 @@ class UniBiomed:
         ``image``: PIL picture or uint8 (H, W, 3), or None for a turn of text only. ``text`` and ``history`` are raw
         prompt strings: ``<image>`` where the picture belongs, ``history`` as ``Prediction.history`` of the turn before.
         ``regions`` (n, H, W) are masks that the prompt speaks of. ``draft`` is a guess of the answer, which affects
-        only the time. ``on_text`` is given the answer so far, tags and all, as it grows, and may raise to stop. Raises InputError where they do not fit together.
+        only the time. ``on_text`` is given the answer so far, tags and all, as it grows, and may raise to stop.
+        Raises InputError where they do not fit together.
         """
         if image is None:
             if regions is not None:

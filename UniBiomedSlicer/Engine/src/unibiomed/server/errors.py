@@ -26,6 +26,7 @@ STATUS = {
     "invalid_parameters": 422,
     "no_model": 409,
     "no_result": 409,
+    "not_allowed": 403,
     "no_room": 507,
     "queue_full": 429,
     "session_lost": 410,

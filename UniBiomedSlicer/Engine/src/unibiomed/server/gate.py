@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,9 @@ from unibiomed.server.errors import error_response
 
 OPEN_PATH = "/protocol"
 """Answered without a token, so that a client can say what is wrong when the versions differ."""
+
+
+_SMALL_BODY = 65_536
 
 
 class _Broken(Exception):
@@ -47,6 +51,9 @@ class Gate:
             return
         headers = Headers(scope=scope)
         if (refusal := self._refusal(scope, headers)) is not None:
+            if _body_size(headers) > _SMALL_BODY:
+                # Not worth the time that it takes to arrive.
+                refusal.headers["connection"] = "close"
             await refusal(scope, receive, send)
             return
         started = False
@@ -83,14 +90,16 @@ class Gate:
                 f"This engine (version {__version__}) speaks protocol {PROTOCOL} and the client protocol "
                 f"{spoken[:20]}; update the older of the two.",
             )
-        declared = headers.get("content-length", "0")
         limit = self._limits.json_bytes
-        if not self._is_upload(scope["method"], scope["path"]) and declared.isdigit() and int(declared) > limit:
-            return error_response(413, "too_large", _too_large(limit), {"connection": "close"})
+        if "content-length" in headers and _body_size(headers) > limit and not self._takes_voxels(scope):
+            return error_response(413, "too_large", _too_large(limit))
         return None
 
+    def _takes_voxels(self, scope: Scope) -> bool:
+        return self._is_upload(scope["method"], scope["path"])
+
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        limit = None if self._is_upload(scope["method"], scope["path"]) else self._limits.json_bytes
+        limit = None if self._takes_voxels(scope) else self._limits.json_bytes
         taken, whole = 0, False
 
         async def bounded() -> Message:
@@ -110,6 +119,13 @@ class Gate:
             return message
 
         return bounded
+
+
+def _body_size(headers: Headers) -> float:
+    if "transfer-encoding" in headers:
+        return math.inf
+    declared = headers.get("content-length", "0")
+    return int(declared) if declared.isdigit() else 0
 
 
 def _digest(text: str) -> bytes:

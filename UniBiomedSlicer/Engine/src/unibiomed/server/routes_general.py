@@ -90,10 +90,10 @@ async def unload_model(engine: EngineOf) -> None:
 )
 async def export_document(request: ExportRequest) -> Response:
     """Write a result or an edited report in another form."""
+    # DICOM and page writing cost a second to import, and are seldom needed.
     from unibiomed.tasks.outputs.exports import export
 
-    document = request.model_dump(exclude={"kind"})
-    body, media_type = await asyncio.to_thread(export, request.kind, document)
+    body, media_type = await asyncio.to_thread(export, request.kind, request.document)
     return Response(body, media_type=media_type)
 
 

@@ -16,7 +16,6 @@ from unibiomed.server.schemas import VolumeBody, VolumeRequest
 
 router = APIRouter(dependencies=CHECKED, tags=["volumes"])
 VolumeId = Annotated[str, Path(max_length=80)]
-_BLOCK = 1 << 20
 
 
 @router.post("/v1/volumes", status_code=201, responses=errors(410, 507))
@@ -73,17 +72,13 @@ async def put_data(
 
 
 async def _take(request: Request, engine: EngineOf, session: str, item: StoredVolume) -> None:
-    block = bytearray()
-    try:
-        async for chunk in request.stream():
-            block += chunk
-            if len(block) >= _BLOCK:
-                await asyncio.to_thread(engine.volumes.write, item, bytes(block))
-                block.clear()
-                engine.sessions.touch(session)
-    finally:
-        if block:
-            engine.volumes.write(item, bytes(block))
+    async for chunk in request.stream():
+        engine.sessions.touch(session)
+        if item.description.encoding == "raw":
+            engine.volumes.write(item, chunk)
+        else:
+            # A small chunk can become many bytes; other clients are served meanwhile.
+            await asyncio.to_thread(engine.volumes.write, item, chunk)
 
 
 def _body(item: StoredVolume) -> VolumeBody:

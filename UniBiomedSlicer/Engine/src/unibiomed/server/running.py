@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 _GRACE_SECONDS = 1
+_SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -29,6 +31,11 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """End soon; may be called from any thread."""
         self.should_exit = True
+
+
+def share_the_interpreter() -> None:
+    """Hand the interpreter over more often than every 5 ms, so that voxels arrive fast while a job computes."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def make_server(
@@ -53,7 +60,7 @@ def make_server(
         log_level=log_level,
         limit_concurrency=connections,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_keep_alive=60,
+        timeout_keep_alive=90,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

@@ -13,7 +13,7 @@ from unibiomed.errors import InputError
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Uid = Annotated[str, StringConstraints(pattern=r"^[0-9.]{1,64}$")]
-Row = Annotated[list[float], Field(min_length=4, max_length=4)]
+Row = Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(min_length=4, max_length=4)]
 Length = Annotated[int, Field(ge=1, le=65_536)]
 
 
@@ -169,12 +169,11 @@ class VolumeBody(BaseModel):
     bytes: int
 
 
-class ExportRequest(BaseModel):
-    """A document to be written in another form; what it holds depends on ``kind``."""
+class ExportRequest(Document):
+    """A report to be written in another form; ``document`` as ``unibiomed.tasks.outputs.document`` has it."""
 
-    model_config = ConfigDict(extra="allow")
-
-    kind: Literal["dicom-sr", "dicom-seg", "html", "text"]
+    kind: Literal["dicom-sr", "html", "text", "json"]
+    document: dict[str, Any]
 
 
 def _job_request(task: str) -> type[BaseModel]:
