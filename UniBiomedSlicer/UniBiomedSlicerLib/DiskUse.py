@@ -6,50 +6,21 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
 
-from UniBiomedSlicerLib.Signal import Signal
-
-_SLICE_SECONDS = 0.008
+from UniBiomedSlicerLib.SlicedWork import SlicedWork
 
 
-class SlicedWork:
-    """Runs a generator in slices of a few milliseconds from a timer; ``finished(value)`` with what it returned."""
-
-    def __init__(self, generator: Iterator[None]) -> None:
-        self.finished = Signal("SlicedWork.finished")
-        self._generator = generator
-        self._timer = qt.QTimer()
-        self._timer.setInterval(0)
-        self._timer.connect("timeout()", self._slice)
-        self._timer.start()
-
-    def stop(self) -> None:
-        """Go no further; ``finished`` does not come."""
-        self._timer.stop()
-
-    def _slice(self) -> None:
-        until = time.monotonic() + _SLICE_SECONDS
-        try:
-            while time.monotonic() < until:
-                next(self._generator)
-        except StopIteration as end:
-            self._timer.stop()
-            self.finished.emit(end.value)
+def measureFolders(folders: dict[str, Path], done: Callable[[dict[str, int]], None]) -> SlicedWork:
+    """``done(name -> bytes)``. A file that is there under several names (hard links) is counted once."""
+    return SlicedWork(_measure(folders), lambda sizes, error: done(sizes))
 
 
-def measureFolders(folders: dict[str, Path]) -> SlicedWork:
-    """``finished(dict name -> bytes)``. A file that is there under several names (hard links) is counted once."""
-    return SlicedWork(_measure(folders))
-
-
-def _measure(folders: dict[str, Path]) -> Iterator[None]:
+def _measure(folders: dict[str, Path]) -> Generator[None, None, dict[str, int]]:
     sizes: dict[str, int] = {}
     seen: set[tuple[int, int]] = set()
     for name, folder in folders.items():
@@ -81,8 +52,8 @@ def _measure(folders: dict[str, Path]) -> Iterator[None]:
 def removeFolder(folder: Path, done: Callable[[str], None]) -> SlicedWork | None:
     """Delete ``folder``; ``done("")`` after success, else with one sentence.
 
-    It is renamed first, so that it is gone under its name at once and an interrupted deletion leaves only rubbish,
-    which ``rubbishOf`` finds. Returns the work to keep until it is done, None when there was nothing to do.
+    It is renamed first, so that it is gone under its name at once and an interrupted deletion leaves only rubbish
+    (``.removing-…`` beside it). Returns the work to keep until it is done, None when there was nothing to do.
     """
     if not folder.exists():
         done("")
@@ -97,17 +68,10 @@ def removeFolder(folder: Path, done: Callable[[str], None]) -> SlicedWork | None
             )
         )
         return None
-    work = SlicedWork(_remove(rubbish))
-    work.finished.connect(done)
-    return work
+    return SlicedWork(_remove(rubbish), lambda problem, error: done(problem))
 
 
-def rubbishOf(folder: Path) -> list[Path]:
-    """What interrupted deletions left in ``folder``."""
-    return sorted(folder.glob(".removing-*")) if folder.is_dir() else []
-
-
-def _remove(root: Path) -> Iterator[None]:
+def _remove(root: Path) -> Generator[None, None, str]:
     """Delete bottom up; returns "" or a sentence about the first thing that could not be deleted."""
     problem = ""
     waiting: list[tuple[str, bool]] = [(str(root), False)]

@@ -18,7 +18,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from UniBiomedSlicerLib.DiskUse import SlicedWork, freeSpace, removeFolder, sizeText
+from UniBiomedSlicerLib.DiskUse import freeSpace, removeFolder, sizeText
 from UniBiomedSlicerLib.EngineSource import EngineSource
 from UniBiomedSlicerLib.EnvironmentRecord import (
     EnvironmentRecord,
@@ -34,6 +34,7 @@ from UniBiomedSlicerLib.InstallProgress import InstallProgress
 from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step
 from UniBiomedSlicerLib.Settings import Settings, settings
 from UniBiomedSlicerLib.Signal import Signal
+from UniBiomedSlicerLib.SlicedWork import SlicedWork
 from UniBiomedSlicerLib.TorchBuild import TorchBuild
 from UniBiomedSlicerLib.Uv import findUv
 
@@ -82,6 +83,7 @@ class Environment:
         self._steps.finished.connect(self._onFinished)
         self._checks: list[ProcessSteps] = []
         self._removals: list[SlicedWork] = []
+        self._busy = False
 
     @property
     def root(self) -> Path:
@@ -116,7 +118,7 @@ class Environment:
 
     def isBusy(self) -> bool:
         """Whether an installation or a removal is under way."""
-        return self._steps.isRunning() or bool(self._removals)
+        return self._busy
 
     def needsUv(self) -> bool:
         """Whether uv has to be fetched first, which the user is asked about."""
@@ -162,8 +164,9 @@ class Environment:
 
         ``finished`` follows. Nothing is changed when it fails or is cancelled: an environment from before works on.
         """
-        if self.isBusy():
+        if self._busy:
             return
+        self._busy = True
         self.log = []
         problem = self._obstacle()
         if problem:
@@ -185,8 +188,9 @@ class Environment:
 
     def remove(self) -> None:
         """Delete everything under the root folder; ``finished`` follows."""
-        if self.isBusy():
+        if self._busy:
             return
+        self._busy = True
         forgetRecord(self.root)
         self.progressed.emit(_("Removing the environment"), None)
         self._removeAll(
@@ -196,15 +200,16 @@ class Environment:
 
     def removeDownloads(self) -> None:
         """Delete uv's cache only; the environment works on. ``finished`` follows."""
-        if self.isBusy():
+        if self._busy:
             return
+        self._busy = True
         self._removeAll(
             [self.root / "cache"], lambda problem: self._end(not problem, problem or _("The downloads were removed."))
         )
 
     def clearLeftovers(self) -> None:
         """Delete what interrupted builds and removals left behind; silent."""
-        if not self.isBusy():
+        if not self._busy:
             self._removeAll(leftovers(self.root), lambda problem: None)
 
     def folders(self) -> dict[str, Path]:
@@ -238,7 +243,7 @@ class Environment:
         for steps in (self._steps, *self._checks):
             steps.cleanup()
         for work in self._removals:
-            work.stop()
+            work.cancel()
         self._checks = []
         self._removals = []
 
@@ -324,16 +329,19 @@ class Environment:
     def _removeAll(self, folders: list[Path], done: Callable[[str], None]) -> None:
         """One folder after the other, in timer slices; ``done`` with the first problem, or an empty text."""
         problems: list[str] = []
+        current: list[SlicedWork] = []
 
         def proceed(problem: str = "") -> None:
             if problem:
                 problems.append(problem)
-            self._removals.clear()
+            if current:
+                self._removals.remove(current.pop())
             if not folders:
                 done(problems[0] if problems else "")
                 return
             work = removeFolder(folders.pop(0), proceed)
             if work is not None:
+                current.append(work)
                 self._removals.append(work)
 
         proceed()
@@ -342,6 +350,7 @@ class Environment:
         return [self.root / name for name in ("cache", "python", "tools")]
 
     def _end(self, ok: bool, message: str) -> None:
+        self._busy = False
         self.finished.emit(ok, message)
         self.changed.emit()
 

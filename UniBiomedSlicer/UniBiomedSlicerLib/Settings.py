@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import qt
 
 from UniBiomedSlicerLib.RemoteToken import RemoteToken
+from UniBiomedSlicerLib.ServerAddress import AddressError, usableAddress
 
 T = TypeVar("T", str, bool, int)
 
@@ -112,7 +113,10 @@ class Settings:
     @property
     def remoteHost(self) -> str:
         """Host and port of the remote server as consent is given for them; empty when there is no valid address."""
-        url = qt.QUrl(self.remoteUrl)
+        try:
+            url = qt.QUrl(usableAddress(self.remoteUrl))
+        except AddressError:
+            return ""
         host = url.host()
         return f"{host}:{url.port()}" if host and url.port() >= 0 else host
 
