@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hugging Face ``datasets``: one parquet file a split, a row for every picture with its masks, phrases and report."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unibiomed.cohort.export.pictures import pictures
+from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.splits import SPLITS
+from unibiomed.errors import InputError
+
+
+def write_parquet(folder: Path, samples: Iterable[Sample]) -> None:
+    """Write ``data/<split>-00000-of-00001.parquet``, the layout that ``datasets.load_dataset(folder)`` finds by itself.
+
+    InputError when the library is missing.
+    """
+    try:
+        from datasets import Dataset, Features, Image, Sequence, Value
+    except ImportError as error:
+        raise InputError('This export needs the datasets library: pip install "unibiomed[export]"') from error
+    features = Features(
+        {
+            "case": Value("string"), "patient": Value("string"), "slice": Value("int32"), "modality": Value("string"),
+            "image": Image(), "phrases": Sequence(Value("string")), "masks": Sequence(Image()), "text": Value("string"),
+        }
+    )  # fmt: skip
+    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for sample in samples:
+        rows[sample.split].extend(_rows(sample))
+    (folder / "data").mkdir()
+    for split, found in rows.items():
+        if found:
+            columns = {name: [row[name] for row in found] for name in features}
+            table = Dataset.from_dict(columns, features=features)
+            table.to_parquet(str(folder / "data" / f"{split}-00000-of-00001.parquet"))
+
+
+def _rows(sample: Sample) -> Iterator[dict[str, Any]]:
+    for picture in pictures(sample, empty=True):
+        yield {
+            "case": sample.name,
+            "patient": sample.patient,
+            "slice": picture.slice,
+            "modality": sample.modality,
+            "image": _png(Image.fromarray(picture.image)),
+            "phrases": list(picture.masks),
+            "masks": [_png(Image.fromarray(mask.astype(np.uint8) * 255)) for mask in picture.masks.values()],
+            "text": sample.text,
+        }
+
+
+def _png(image: Image.Image) -> dict[str, Any]:
+    out = io.BytesIO()
+    image.save(out, format="PNG")
+    return {"bytes": out.getvalue(), "path": None}
