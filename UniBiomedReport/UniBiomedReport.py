@@ -96,7 +96,6 @@ class UniBiomedReportWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self._onSceneEndImport)
-        self.addObserver(scene, scene.StartSaveEvent, self._onSceneStartSave)
         self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
         self.initializeParameterNode()
@@ -247,9 +246,6 @@ class UniBiomedReportWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.reportPanel.refreshLater()
         if self.parent.isEntered:
             self.initializeParameterNode()
-
-    def _onSceneStartSave(self, _caller: Any, _event: str) -> None:
-        self.reportPanel.leave()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeAdded(self, _caller: Any, _event: str, node: Any) -> None:

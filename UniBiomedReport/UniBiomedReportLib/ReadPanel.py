@@ -123,8 +123,6 @@ class ReadPanel(VTKObservationMixin):
         ui = self._ui
         volumeNode = ui.volumeSelector.currentNode()
         canRead = volumeNode is not None and not self._isBusy and self._logic.service.state != "notInstalled"
-        isSlice = ui.sliceRadio.checked
-        ui.viewSelector.setEnabled(isSlice)
         for button in (ui.reportButton, ui.findingsButton, ui.interpretButton):
             button.setEnabled(canRead)
         ui.askButton.setEnabled(canRead and bool(ui.questionEdit.text.strip()))
@@ -217,7 +215,7 @@ class ReadPanel(VTKObservationMixin):
             try:
                 axis, index = axisOfSliceNode(sliceNode, volumeNode)
                 count = sliceCount(volumeNode, axis)
-                said = _("{axis}, {index} of {count}").format(axis=axis, index=index, count=count)
+                said = _("{axis} slice {index} (0 to {last})").format(axis=axis, index=index, last=count - 1)
             except VolumeError as error:
                 self._ui.sliceLabel.setToolTip(str(error))
                 said = _("cannot be read")

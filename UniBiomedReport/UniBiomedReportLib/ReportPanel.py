@@ -21,8 +21,10 @@ from UniBiomedReportLib.Logic import UniBiomedReportLogic
 from UniBiomedReportLib.SegmentHighlighter import SegmentHighlighter
 from UniBiomedReportLib.SegmentTable import SegmentTable
 
-SAVE_MS = 400
-"""An edit is put into the scene after this pause in the typing, and before anything that reads the report."""
+SAVE_MS = 250
+"""An edit is put into the scene after this pause in the typing, and before anything here that reads the report."""
+FLASH_MS = 1500
+"""A segment that is selected stands out for so long; nothing tells of a scene being saved, so it must not stay."""
 GROWING = "growing"
 _WARN = "#c77700"
 
@@ -50,6 +52,7 @@ class ReportPanel(VTKObservationMixin):
         self.table = SegmentTable(ui.segmentTable)
         self._saveTimer = _singleShot(SAVE_MS)
         self._refreshTimer = _singleShot(0)
+        self._flashTimer = _singleShot(FLASH_MS)
         self._menu = qt.QMenu(ui.exportButton)
         self._actions = []
         for kind, label in (
@@ -67,6 +70,7 @@ class ReportPanel(VTKObservationMixin):
         self._connections = (
             (self._saveTimer, "timeout()", self.flush),
             (self._refreshTimer, "timeout()", self.refresh),
+            (self._flashTimer, "timeout()", self._highlighter.clear),
             (ui.reportSelector, "currentIndexChanged(int)", self._onSelector),
             (ui.renameButton, "clicked()", self._onRename),
             (ui.deleteButton, "clicked()", self._onDelete),
@@ -88,7 +92,7 @@ class ReportPanel(VTKObservationMixin):
         """Save what was typed and let go of everything that is watched."""
         self.leave()
         self.removeObservers()
-        for timer in (self._saveTimer, self._refreshTimer):
+        for timer in (self._saveTimer, self._refreshTimer, self._flashTimer):
             timer.stop()
         for sender, signal, slot in self._connections:
             sender.disconnect(signal, slot)
@@ -120,36 +124,26 @@ class ReportPanel(VTKObservationMixin):
         self._refreshTimer.start()
 
     def refresh(self) -> None:
-        """List the reports of the scene; the one that is shown stays, else the newest is."""
+        """List the reports of the scene; the one that is shown stays, else the newest is shown."""
+        self.choose(self._node)
+
+    def choose(self, node: Any) -> None:
+        """Show a report; where it is not there, the text that is being written or else the newest report."""
         nodes = self._logic.store.reports()
+        if node not in nodes:
+            node = nodes[-1] if nodes and self._growing is None else None
         self._isRefreshing = True
         box = self._ui.reportSelector
         box.clear()
         if self._growing is not None:
             box.addItem(_("{title} (being written)").format(title=self._growing[0]), GROWING)
-        for node in nodes:
-            box.addItem(node.GetName(), node.GetID())
+        for one in nodes:
+            box.addItem(one.GetName(), one.GetID())
+        box.setCurrentIndex(box.findData(GROWING if node is None else node.GetID()))
         self._isRefreshing = False
-        isGrowingShown = self._growing is not None and self._node is None
-        if isGrowingShown:
-            box.setCurrentIndex(0)
-        elif self._node is not None and self._node in nodes:
-            box.setCurrentIndex(box.findData(self._node.GetID()))
-        else:
-            self.choose(nodes[-1] if nodes else None)
+        if node is not self._node or (node is None and self._growing is None):
+            self._show(node)
         self._updateButtons()
-
-    def choose(self, node: Any) -> None:
-        """Show a report; None for none."""
-        index = self._ui.reportSelector.findData(node.GetID()) if node is not None else -1
-        if node is not None and index < 0:
-            self._node = node
-            self.refresh()
-            return
-        self._isRefreshing = True
-        self._ui.reportSelector.setCurrentIndex(index)
-        self._isRefreshing = False
-        self._show(node)
 
     # While it is being written
 
@@ -172,12 +166,7 @@ class ReportPanel(VTKObservationMixin):
         """It is written: ``node`` is shown, unless the user looks at another report by now."""
         wasShown = self._isGrowingShown()
         self._growing = None
-        if node is not None and wasShown:
-            self._node = node
-            self.refresh()
-            self._show(node)
-        else:
-            self.refresh()
+        self.choose(node if node is not None and wasShown else self._node)
 
     def _isGrowingShown(self) -> bool:
         box = self._ui.reportSelector
@@ -325,19 +314,23 @@ class ReportPanel(VTKObservationMixin):
     # Phrases and segments
 
     def _onHovered(self, segmentIds: list[str]) -> None:
-        self._emphasise(segmentIds or self.table.selection())
+        self._flashTimer.stop()
+        if segmentIds:
+            self._highlighter.emphasise(self._segmentationNode(), segmentIds)
+        else:
+            self._highlighter.clear()
 
     def _onPhraseClicked(self, segmentIds: list[str]) -> None:
         self.table.select(segmentIds)
         self.view.mark(segmentIds)
-        self._emphasise(segmentIds)
+        self._flash(segmentIds)
         if segmentIds:
             self._logic.showSegment(self._node, segmentIds[0])
             self.segmentChosen.emit(self._segmentationNode(), segmentIds[0])
 
     def _onSegmentsSelected(self, segmentIds: list[str]) -> None:
         self.view.mark(segmentIds)
-        self._emphasise(segmentIds)
+        self._flash(segmentIds)
         if segmentIds:
             self.segmentChosen.emit(self._segmentationNode(), segmentIds[0])
 
@@ -350,11 +343,9 @@ class ReportPanel(VTKObservationMixin):
         if display is not None:
             display.SetSegmentVisibility(segmentId, isShown)
 
-    def _emphasise(self, segmentIds: list[str]) -> None:
-        if segmentIds:
-            self._highlighter.emphasise(self._segmentationNode(), segmentIds)
-        else:
-            self._highlighter.clear()
+    def _flash(self, segmentIds: list[str]) -> None:
+        self._highlighter.emphasise(self._segmentationNode(), segmentIds)
+        self._flashTimer.start()
 
     def watch(self, node: Any) -> None:
         """A node came into the scene: a segment editor's selected segment marks its phrases."""
@@ -387,8 +378,8 @@ class ReportPanel(VTKObservationMixin):
         dialog.setWindowTitle(_("Rename report"))
         dialog.setLabelText(_("Name:"))
         dialog.setTextValue(self._node.GetName())
-        if dialog.exec_() and dialog.textValue.strip():
-            self.rename(dialog.textValue.strip())
+        if dialog.exec_() and dialog.textValue().strip():
+            self.rename(dialog.textValue().strip())
 
     def rename(self, name: str) -> None:
         """Give the shown report another name."""
