@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 MAX_BOX_VOXELS = 2**33
 """Largest box accepted (1 GiB of bits), so that a damaged document cannot fill the memory."""
+
+STEP_VOXELS = 2**21
+"""Voxels handled at once where work is done in steps: a few milliseconds."""
 
 Offset = tuple[int, int, int]
 
@@ -24,8 +28,35 @@ class MaskError(ValueError):
     """A document that is not a mask; the text is one sentence."""
 
 
-def decode(document: Mapping[str, Any]) -> tuple[Offset, np.ndarray]:
-    """Return the (k, j, i) offset and the bool box of ``{"offset", "shape", "bits"}``; raises MaskError."""
+@dataclass(frozen=True, eq=False)
+class PackedMask:
+    """A mask as it travels, decompressed: (k, j, i) offset and shape of its box, and its bits, eight a byte."""
+
+    offset: Offset
+    shape: tuple[int, int, int]
+    bits: bytes
+
+    @property
+    def count(self) -> int:
+        """Voxels of the box."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    def unpack(self) -> np.ndarray:
+        """Return the bool box."""
+        bits = np.frombuffer(self.bits, dtype=np.uint8)
+        return np.unpackbits(bits, count=self.count).view(bool).reshape(self.shape)
+
+    def unpackSteps(self, out: np.ndarray) -> Iterator[None]:
+        """Fill ``out``, a C-contiguous bool box of this shape, a few milliseconds at a time."""
+        flat, bits = out.reshape(-1).view(np.uint8), np.frombuffer(self.bits, dtype=np.uint8)
+        for start in range(0, self.count, STEP_VOXELS):
+            end = min(start + STEP_VOXELS, self.count)
+            flat[start:end] = np.unpackbits(bits[start // 8 : (end + 7) // 8], count=end - start)
+            yield
+
+
+def unpackDocument(document: Mapping[str, Any]) -> PackedMask:
+    """Return the checked contents of ``{"offset", "shape", "bits"}``; raises MaskError."""
     try:
         offset = tuple(int(value) for value in document["offset"])
         shape = tuple(int(value) for value in document["shape"])
@@ -40,8 +71,13 @@ def decode(document: Mapping[str, Any]) -> tuple[Offset, np.ndarray]:
             raise ValueError(f"{expected} bytes of bits expected for shape {shape}")
     except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
         raise MaskError(f"This is not a mask in the form offset, shape, bits: {error}.") from error
-    box = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).view(bool).reshape(shape)
-    return offset, box
+    return PackedMask(offset, shape, packed)
+
+
+def decode(document: Mapping[str, Any]) -> tuple[Offset, np.ndarray]:
+    """Return the (k, j, i) offset and the bool box of ``{"offset", "shape", "bits"}``; raises MaskError."""
+    packed = unpackDocument(document)
+    return packed.offset, packed.unpack()
 
 
 def encode(offset: Sequence[int], array: np.ndarray) -> dict[str, Any]:
@@ -54,8 +90,15 @@ def encode(offset: Sequence[int], array: np.ndarray) -> dict[str, Any]:
     return {"offset": [int(value) for value in offset], "shape": list(box.shape), "bits": bits}
 
 
+def isTight(box: np.ndarray) -> bool:
+    """Return whether every face of the box holds a voxel, so that there is no smaller box; looks at the faces only."""
+    return box.size > 0 and all(bool(np.take(box, end, axis=axis).any()) for axis in range(3) for end in (0, -1))
+
+
 def tighten(offset: Sequence[int], box: np.ndarray) -> tuple[Offset, np.ndarray]:
     """Return the same voxels in their smallest box, a view; (0, 0, 0) and no voxels where none is inside."""
+    if isTight(box):
+        return tuple(int(value) for value in offset), box
     window = []
     for axis in range(3):
         used = np.flatnonzero(box.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -66,11 +109,18 @@ def tighten(offset: Sequence[int], box: np.ndarray) -> tuple[Offset, np.ndarray]
     return start, box[tuple(window)]
 
 
-def fits(offset: Sequence[int], box: np.ndarray, shape: Sequence[int]) -> bool:
-    """Return whether the box lies inside a volume of ``shape`` (k, j, i); a box without voxels fits anywhere."""
-    if box.size == 0:
+def fits(offset: Sequence[int], boxShape: Sequence[int], shape: Sequence[int]) -> bool:
+    """Return whether a box lies inside a volume of ``shape`` (k, j, i); a box without voxels fits anywhere."""
+    if min(boxShape) == 0:
         return True
-    return all(start + size <= whole for start, size, whole in zip(offset, box.shape, shape, strict=True))
+    return all(start + size <= whole for start, size, whole in zip(offset, boxShape, shape, strict=True))
+
+
+def slabs(shape: Sequence[int]) -> Iterator[slice]:
+    """Yield slices along k that cut a box of ``shape`` into slabs of about ``STEP_VOXELS``."""
+    thickness = max(1, STEP_VOXELS // max(1, int(shape[1]) * int(shape[2])))
+    for start in range(0, int(shape[0]), thickness):
+        yield slice(start, min(start + thickness, int(shape[0])))
 
 
 def window(offset: Sequence[int], shape: Sequence[int], origin: Sequence[int] = (0, 0, 0)) -> tuple[slice, ...]:

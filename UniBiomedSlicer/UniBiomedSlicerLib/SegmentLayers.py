@@ -6,7 +6,7 @@ A labelmap covers only the box around its members (Slicer places it by its exten
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,30 +14,40 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from UniBiomedSlicerLib.BoxMask import Offset, window
+from UniBiomedSlicerLib.BoxMask import Offset, slabs, window
 from UniBiomedSlicerLib.VolumeGeometry import toVtk
 
 Box = tuple[Offset, np.ndarray]
 
 
-def overlaps(first: Box, second: Box) -> bool:
-    """Return whether two (offset, bool box) share a voxel."""
+def overlapSteps(first: Box, second: Box) -> Iterator[bool]:
+    """Yield, slab by slab, whether two (offset, bool box) share a voxel there; ends at the first True."""
     low = np.maximum(first[0], second[0])
-    high = np.minimum(np.add(first[0], first[1].shape), np.add(second[0], second[1].shape))
-    if (high <= low).any():
-        return False
-    parts = [box[window(low - np.array(offset), high - low)] for offset, box in (first, second)]
-    return bool((parts[0] & parts[1]).any())
+    size = np.minimum(np.add(first[0], first[1].shape), np.add(second[0], second[1].shape)) - low
+    if (size <= 0).any():
+        return
+    ours, theirs = (box[window(low - np.array(offset), size)] for offset, box in (first, second))
+    for slab in slabs(size):
+        shared = bool((ours[slab] & theirs[slab]).any())
+        yield shared
+        if shared:
+            return
 
 
-def joinLayer(layers: list[list[int]], boxes: Sequence[Box], index: int) -> int:
-    """Put box ``index`` into the first layer where it overlaps nothing, a new one if need be; return its number."""
-    for number, members in enumerate(layers):
-        if not any(overlaps(boxes[index], boxes[other]) for other in members):
+def joinLayer(layers: list[list[int]], boxes: Sequence[Box], index: int) -> Iterator[None]:
+    """Put box ``index`` into the first layer where it overlaps nothing, a new one if need be; in steps."""
+    for members in layers:
+        isFree = True
+        for other in members:
+            for shared in overlapSteps(boxes[index], boxes[other]):
+                isFree = not shared
+                yield
+            if not isFree:
+                break
+        if isFree:
             members.append(index)
-            return number
+            return
     layers.append([index])
-    return len(layers) - 1
 
 
 def surroundingBox(boxes: Sequence[Box], shape: Sequence[int]) -> tuple[Offset, tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,17 +170,21 @@ def segmentBox(segmentation: Any, segmentId: str) -> tuple[Offset, np.ndarray]:
     return _tightenSigned(start[::-1], labels == segment.GetLabelValue())
 
 
-def fingerprint(offset: Offset, box: np.ndarray) -> str:
-    """Return a short hash of a tight box of voxels and its (k, j, i) index in the labelmap's extent."""
-    digest = hashlib.sha256(f"{tuple(int(value) for value in offset)} {box.shape}".encode())
-    digest.update(np.packbits(box, axis=None).tobytes())
-    return digest.hexdigest()[:32]
+def fingerprint(offset: Offset, shape: Sequence[int], bits: bytes) -> str:
+    """Return a short hash of a tight box of voxels, packed eight a byte in C order, and of its (k, j, i) index in the
+    labelmap's extent."""
+    digest = hashlib.blake2b(f"{tuple(map(int, offset))} {tuple(map(int, shape))}".encode(), digest_size=16)
+    digest.update(bits)
+    return digest.hexdigest()
 
 
 def isUnedited(segmentation: Any, segmentId: str) -> bool:
     """Return whether a segment holds exactly the voxels that were written to it."""
     written = tag(segmentation.GetSegment(segmentId), FINGERPRINT)
-    return bool(written) and written == fingerprint(*segmentBox(segmentation, segmentId))
+    if not written:
+        return False
+    offset, box = segmentBox(segmentation, segmentId)
+    return written == fingerprint(offset, box.shape, np.packbits(box, axis=None).tobytes())
 
 
 def ranges(numbers: Iterable[int]) -> str:

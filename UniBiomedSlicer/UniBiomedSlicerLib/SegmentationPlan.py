@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
-from UniBiomedSlicerLib.BoxMask import MaskError, Offset, decode, fits, tighten, window
+from UniBiomedSlicerLib.BoxMask import (
+    MaskError,
+    Offset,
+    PackedMask,
+    fits,
+    isTight,
+    slabs,
+    tighten,
+    unpackDocument,
+    window,
+)
 from UniBiomedSlicerLib.SegmentLayers import emptyLabels, joinLayer, labelmapImage, surroundingBox
 from UniBiomedSlicerLib.SegmentTags import fingerprint
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
@@ -59,28 +69,39 @@ class SegmentationPlan:
     def steps(self) -> Iterator[float]:
         """Decode and pack, yielding the fraction done; SegmentationError for a mask that does not fit."""
         names = segmentNames(self._items)
+        total = max(1, len(self._items))
         boxes: list[Box] = []
-        start = self._grid.start[::-1]
         for item in self._items:
-            offset, box = self._decoded(item)
+            packed = self._packed(item)
+            yield 0.5 * len(boxes) / total
+            box = np.empty(packed.shape, bool)
+            for _step in packed.unpackSteps(box):
+                yield 0.5 * len(boxes) / total
+            offset, bits = packed.offset, packed.bits
+            if not isTight(box):
+                offset, box = tighten(offset, box)
+                bits = np.packbits(box, axis=None).tobytes()
+            place = tuple(a + b for a, b in zip(offset, self._grid.start[::-1], strict=True))
+            self.segments.append(PlannedSegment(item, names[item["id"]], fingerprint(place, box.shape, bits)))
             boxes.append((offset, box))
-            place = tuple(a + b for a, b in zip(offset, start, strict=True))
-            self.segments.append(PlannedSegment(item, names[item["id"]], fingerprint(place, box)))
-            yield 0.5 * len(boxes) / len(self._items)
+            yield 0.5 * len(boxes) / total
         groups: list[list[int]] = []
         for index in range(len(boxes)):
-            joinLayer(groups, boxes, index)
-            yield 0.5 + 0.1 * (index + 1) / len(boxes)
-        packed = 0
+            for _step in joinLayer(groups, boxes, index):
+                yield 0.5 + 0.1 * index / total
+        done = 0
         for members in groups:
             offset, size = surroundingBox([boxes[index] for index in members], self._grid.shape)
             labels = emptyLabels(size, len(members))
             self._layers.append(_PackedLayer(members, offset, labels))
             for label, index in enumerate(members, start=1):
                 first, box = boxes[index]
-                np.copyto(labels[window(first, box.shape, offset)], label, where=box)
-                packed += 1
-                yield 0.6 + 0.4 * packed / len(boxes)
+                part = labels[window(first, box.shape, offset)]
+                for slab in slabs(box.shape):
+                    np.copyto(part[slab], label, where=box[slab])
+                    yield 0.6 + 0.4 * done / total
+                done += 1
+        yield 1.0
 
     def images(self, segmentationNode: Any) -> dict[int, tuple[Any, int]]:
         """Return {number of the segment: (labelmap, label value)}; segments that do not overlap share a labelmap."""
@@ -92,16 +113,16 @@ class SegmentationPlan:
                 images[index] = (image, label)
         return images
 
-    def _decoded(self, item: Mapping[str, Any]) -> Box:
+    def _packed(self, item: Mapping[str, Any]) -> PackedMask:
         try:
-            offset, box = decode(item["mask"])
+            packed = unpackDocument(item["mask"])
         except MaskError as error:
             raise SegmentationError(
                 _('The mask of "{name}" cannot be read: {reason}').format(name=item["target"], reason=error)
             ) from error
-        if not fits(offset, box, self._grid.shape):
+        if not fits(packed.offset, packed.shape, self._grid.shape):
             raise SegmentationError(otherGrid(self._grid))
-        return tighten(offset, box)
+        return packed
 
 
 def otherGrid(grid: VoxelGrid) -> str:

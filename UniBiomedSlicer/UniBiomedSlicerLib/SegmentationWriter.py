@@ -100,7 +100,7 @@ class SegmentationWriter:
         """
         offset, box = decode(mask) if isinstance(mask, Mapping) else mask
         preview = self._preview(segmentationNode)
-        if not fits(offset, box, preview.grid.shape):
+        if not fits(offset, box.shape, preview.grid.shape):
             raise SegmentationError(otherGrid(preview.grid))
         preview.addBox(segmentId, offset, box)
 

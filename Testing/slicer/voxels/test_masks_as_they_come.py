@@ -146,3 +146,20 @@ def test_a_slice_of_a_large_volume_costs_as_little_as_of_a_small_one(mrml):
         took.append(time.process_time() - start)
     # One pass over the volume's 52 million voxels takes longer than this.
     assert np.median(took) < 0.005, f"a slice took {1000 * np.median(took):.1f} ms"
+
+
+def test_the_final_masks_of_a_large_volume_are_written_in_short_steps(mrml):
+    shape = (60, 512, 512)
+    large = np.zeros(shape, np.int16)
+    large[0, 0, 0] = 1
+    node = mrml.addVolume(large)
+    del large
+    box = np.ones((50, 400, 400), bool)
+    items = [mrml.segmentItem(f"s{n}", f"organ {n}", BoxMask((n, 10 * n, 0), box)) for n in range(3)]
+    writer = SegmentationWriter(node, targets=[])
+    took, start = [], time.process_time()
+    for _fraction in writer.writeSteps(mrml.resultOf(shape, items)):
+        took.append(time.process_time() - start)
+        start = time.process_time()
+    assert max(took) < 0.05, f"the longest step took {1000 * max(took):.0f} ms"
+    assert writer.segmentationNode.GetSegmentation().GetNumberOfLayers() == 3
