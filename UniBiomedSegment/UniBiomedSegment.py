@@ -152,12 +152,12 @@ class UniBiomedSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _likelyVolume(self):
         """The volume that the slice views show, else the first one."""
-        shown = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-        if shown is not None and shown.GetBackgroundVolumeID():
-            volumeNode = slicer.mrmlScene.GetNodeByID(shown.GetBackgroundVolumeID())
-            if volumeNode is not None and volumeNode.GetClassName() in (
-                "vtkMRMLScalarVolumeNode",
-                "vtkMRMLVectorVolumeNode",
-            ):
-                return volumeNode
-        return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        shownId = composite.GetBackgroundVolumeID() if composite is not None else None
+        volumeNodes = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # label maps and others are of it too
+            if node.GetClassName() in ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
+            and not node.GetHideFromEditors()
+        ]
+        return next((node for node in volumeNodes if node.GetID() == shownId), volumeNodes[0] if volumeNodes else None)

@@ -21,10 +21,13 @@ class PromptLine:
     """Makes ``lineEdit`` a prompt and says below it, in ``feedback`` (a QLabel), what it makes of the names.
 
     ``modality()`` is asked for the modality of the picture (None: not known). ``changed()`` follows every edit,
-    ``applied()`` Return, ``escaped()`` Esc while no completion is shown.
+    ``applied()`` Return, ``escaped()`` Esc while no completion is shown; ``takesEscape`` False leaves Esc to a window
+    that has another use for it.
     """
 
-    def __init__(self, lineEdit: Any, feedback: Any, modality: Callable[[], str | None]) -> None:
+    def __init__(
+        self, lineEdit: Any, feedback: Any, modality: Callable[[], str | None], takesEscape: bool = True
+    ) -> None:
         self.changed = Signal("PromptLine.changed")
         self.applied = Signal("PromptLine.applied")
         self.escaped = Signal("PromptLine.escaped")
@@ -39,17 +42,19 @@ class PromptLine:
         self._completer.setCompletionMode(qt.QCompleter.UnfilteredPopupCompletion)
         self._completer.setMaxVisibleItems(_SHOWN)
         self._completer.setWidget(lineEdit)
-        # In the line alone, so that nobody else's Esc is taken.
-        self._escape = qt.QShortcut(qt.QKeySequence("Esc"), lineEdit)
-        self._escape.setContext(qt.Qt.WidgetShortcut)
         self._connections: list[tuple[Any, str, Callable[..., Any]]] = [
             (self._completer, "activated(QString)", self._onCompleted),
-            (self._escape, "activated()", self._onEscape),
             (lineEdit, "textEdited(QString)", self._onEdited),
             (lineEdit, "textChanged(QString)", self._onTextChanged),
             (lineEdit, "returnPressed()", self._onReturn),
             (feedback, "linkActivated(QString)", self._onSuggestion),
         ]
+        self._escape: Any = None
+        if takesEscape:
+            # In the line alone, so that nobody else's Esc is taken.
+            self._escape = qt.QShortcut(qt.QKeySequence("Esc"), lineEdit)
+            self._escape.setContext(qt.Qt.WidgetShortcut)
+            self._connections.append((self._escape, "activated()", self._onEscape))
         for sender, signal, slot in self._connections:
             sender.connect(signal, slot)
         self.refresh()

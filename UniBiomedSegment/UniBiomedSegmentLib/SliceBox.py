@@ -129,6 +129,8 @@ class SliceBox(VTKObservationMixin):
                 number=self._current(), last=count - 1, axis=_axisInWords(axis)
             )
         slices = self.slices()
+        if count == 1:
+            return _("The only slice")
         if slices is None:
             return _("All {count} slices, {axis}").format(count=count, axis=_axisInWords(axis))
         return _("Slices {slices} ({count}), {axis}").format(

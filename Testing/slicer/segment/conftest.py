@@ -40,7 +40,13 @@ def volume(host):
 @pytest.fixture
 def panel(host, fake, volume):
     """The module, opened, with the volume chosen."""
-    return opened(host, fake, volume)
+    return opened(host, fake)
+
+
+@pytest.fixture
+def openPanel(host, fake):
+    """A function that opens the module when the test has put its own volumes there."""
+    return lambda: opened(host, fake)
 
 
 def addCt(host: Any, name: str = "CTAbdomen", shape: tuple[int, int, int] = SHAPE, seed: int = 0) -> Any:
@@ -48,7 +54,7 @@ def addCt(host: Any, name: str = "CTAbdomen", shape: tuple[int, int, int] = SHAP
     return host.addVolume(voxels, IJK_TO_RAS, name)
 
 
-def opened(host: Any, fake: Any, volume: Any) -> SimpleNamespace:
+def opened(host: Any, fake: Any) -> SimpleNamespace:
     """Hands and eyes on the panel: ``apply``, ``say``, ``rows`` ..."""
     widget = host.loadModule("UniBiomedSegment")
     ui = widget.ui

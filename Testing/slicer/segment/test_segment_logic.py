@@ -81,7 +81,7 @@ def test_only_what_is_chosen_is_sent(logic, fake, volume):
 def test_segments_are_added_to_a_segmentation_that_has_others(host, logic, fake, volume):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Own")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    node.GetSegmentation().AddEmptySegment("mine")
+    node.GetSegmentation().AddEmptySegment("mine", "mine")
     run = logic.segment(volume, "liver", segmentationNode=node)
     run.job.finishWith()
     host.spin(until=lambda: not run.isActive)

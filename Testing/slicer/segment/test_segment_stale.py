@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 
 def moved(volume):
@@ -34,7 +35,6 @@ def worldVoxels(segmentationNode, name):
     """World RAS of the first, the last and the number of voxels of a segment, through the node's own transform."""
     segmentation = segmentationNode.GetSegmentation()
     segmentId = segmentation.GetSegmentIdBySegmentName(name)
-    array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId)
     image = slicer.vtkOrientedImageData()
     segmentationNode.GetBinaryLabelmapRepresentation(segmentId, image)
     matrix = vtk.vtkMatrix4x4()
@@ -44,7 +44,8 @@ def worldVoxels(segmentationNode, name):
         segmentationNode.GetParentTransformNode().GetMatrixTransformToWorld(toWorld)
         vtk.vtkMatrix4x4.Multiply4x4(toWorld, matrix, matrix)
     start = np.array(image.GetExtent()[0::2])
-    found = np.argwhere(array)[:, ::-1] + start
+    scalars = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    found = np.argwhere(scalars)[:, ::-1] + start
     points = [np.array(matrix.MultiplyPoint([*map(float, point), 1.0]))[:3] for point in (found[0], found[-1])]
     return np.round(np.array(points), 4).tolist(), len(found)
 
