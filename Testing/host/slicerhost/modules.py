@@ -94,6 +94,7 @@ class ScriptedModule(QtCore.QObject):
         self._call("exit")
 
     def _call(self, method: str) -> None:
+        self.widgetRepresentation().setEntered(method == "enter")
         widget = self.widgetRepresentation().self()
         if hasattr(widget, method):
             getattr(widget, method)()
@@ -107,6 +108,7 @@ class ScriptedModuleWidget(mrmlwidgets.qMRMLWidget):
     def __init__(self, module: ScriptedModule):
         super().__init__()
         self._python: Any = None
+        self._entered = False
         self._module = module
         QtWidgets.QVBoxLayout(self).setContentsMargins(4, 4, 4, 4)
         self.setMRMLScene(slicer.mrmlScene)
@@ -117,6 +119,11 @@ class ScriptedModuleWidget(mrmlwidgets.qMRMLWidget):
 
     def self(self) -> Any:
         return self._python
+
+    def setEntered(self, entered: bool) -> None:
+        self._entered = entered
+
+    isEntered = QtCore.Property(bool, lambda self: self._entered)
 
     def module(self) -> ScriptedModule:
         return self._module

@@ -160,7 +160,8 @@ def _setAttribute(self: Any, name: str, value: Any) -> None:
         if isinstance(member, QtCore.Property):
             member.fset(self, value)
             return
-        if not hasattr(type(member), "__set__"):
+        # PySide itself keeps a bound signal on its object the first time that it is asked for.
+        if not hasattr(type(member), "__set__") and type(value).__name__ != "SignalInstance":
             raise AttributeError(f"'{name}' of {cls.__name__} is no property and cannot be set")
     _setPlainly(self, name, value)
 
