@@ -69,8 +69,10 @@ def setTag(segment: Any, name: str, value: object) -> None:
 
 
 def newSegmentId(segmentation: Any, segment: Any) -> str:
-    """Return an id for a segment to be added, like its name but of letters, digits and "_" only."""
-    return segmentation.GenerateUniqueSegmentID(re.sub(r"\W+", "_", segment.GetName()).strip("_") or "Segment")
+    """Return an id for a segment to be added, like its name but of letters, digits and "_" only: exporters make names
+    of files and lists of it."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", segment.GetName()).strip("_")
+    return segmentation.GenerateUniqueSegmentID(plain or "Segment")
 
 
 def setPhrase(segment: Any, phrase: str, target: str, kind: str) -> None:
@@ -95,7 +97,11 @@ def setResult(
     setTag(segment, AXIS, provenance.get("axis", ""))
     setTag(segment, SLICES, ranges(item.get("slices", ())))
     setTag(segment, KEY_SLICE, _keySlice(item))
-    setTag(segment, MODEL, _model(provenance))
+    model = _model(provenance)
+    setTag(segment, MODEL, model)
+    # Attributes of DICOM SEG, read by Slicer's exporter; without them a segment counts as drawn by hand.
+    setTag(segment, "DICOM.SegmentAlgorithmType", "AUTOMATIC")
+    setTag(segment, "DICOM.SegmentAlgorithmName", f"UniBiomed {model}".strip()[:64])
     setTag(segment, DATE, provenance.get("date", ""))
     setTag(segment, FINGERPRINT, fingerprint)
 

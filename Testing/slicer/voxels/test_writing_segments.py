@@ -349,3 +349,26 @@ def _matrix(node):
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return matrix
+
+
+def test_what_slicers_dicom_seg_export_needs_is_there(mrml, scan, writer, result):
+    ids = writer.write(result)
+    node = writer.segmentationNode
+    segmentation = _segmentation(node)
+    source = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+    assert source is scan
+    for key, truth in (("s1", BIG), ("s2", APART), ("s3", INSIDE)):
+        assert ids[key].replace("_", "").isalnum()
+        segment = segmentation.GetSegment(ids[key])
+        assert SegmentTags.tag(segment, "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
+        assert SegmentTags.tag(segment, "DICOM.SegmentAlgorithmName") == "UniBiomed mini 0.1"
+        labelmap = segment.GetRepresentation("Binary labelmap")
+        assert labelmap.GetPointData().GetArray("ImageScalars").GetValueRange() != (0, 0)
+        merged = slicer.vtkOrientedImageData()
+        chosen = vtk.vtkStringArray()
+        chosen.InsertNextValue(ids[key])
+        whole = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+        node.GenerateMergedLabelmapForAllSegments(merged, whole, None, chosen)
+        assert merged.GetDimensions() == scan.GetImageData().GetDimensions()
+        voxels = vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(SHAPE)
+        np.testing.assert_array_equal(voxels != 0, truth)
