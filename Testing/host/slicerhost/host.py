@@ -70,6 +70,7 @@ class Host:
         self.slicer = slicer
         self.app = slicer.app
         self._kept = set(vars(slicer.modules))
+        self._editors: list[Any] = []
         # Where module files are looked for; an installed tree is one flat folder.
         self.moduleFolders = [REPOSITORY / name for name in ("UniBiomedSlicer", "UniBiomedSegment", "UniBiomedReport")]
         self.moduleFolders.append(REPOSITORY / "UniBiomedSegment" / "SegmentEditorUniBiomed")
@@ -134,6 +135,17 @@ class Host:
     def showVolume(self, node: Any) -> None:
         """As choosing the volume in the slice views does."""
         self.slicer.util.setSliceViewerLayers(background=node, fit=True)
+
+    def segmentEditor(self, segmentationNode: Any = None, volumeNode: Any = None) -> Any:
+        """A segment editor widget as in the Segment Editor module, on these nodes."""
+        widget = self.slicer.qMRMLSegmentEditorWidget()
+        widget.setMRMLScene(self.slicer.mrmlScene)
+        widget.setMaximumNumberOfUndoStates(10)
+        widget.setMRMLSegmentEditorNode(self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+        widget.setSegmentationNode(segmentationNode)
+        widget.setSourceVolumeNode(volumeNode)
+        self._editors.append(widget)
+        return widget
 
     def sliceNode(self, name: str = "Red") -> Any:
         return self.app.layoutManager().sliceWidget(name).mrmlSliceNode()
@@ -289,10 +301,17 @@ class Host:
         service = getattr(slicer.modules, "UniBiomedEngineService", None)
         if service is not None:
             service.cleanup()
+            if getattr(service, "pid", 0):
+                self.spin(until=lambda: not service.pid, timeout=20)
         for name in set(vars(slicer.modules)) - self._kept:
             delattr(slicer.modules, name)
         self.app.disconnect("startupCompleted()")
         self.app.disconnect("aboutToQuit()")
+        for editor in self._editors:
+            editor.close_()
+            editor.deleteLater()
+        self._editors.clear()
+        slicer.qSlicerSegmentEditorEffectFactory.instance().forget()
         self.newScene()
         self.app.userSettings().clear()
         if self.app._dialog:

@@ -6,6 +6,7 @@ Slicer swallows exceptions of slots and observers, and refuses connections to un
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from types import TracebackType
@@ -29,10 +30,18 @@ def take() -> list[str]:
     return taken
 
 
+class _Logged(logging.Handler):
+    """Exceptions that the extension catches and logs, so that the other listeners of an event are still called."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            _found.append(record.getMessage() + "\n" + "".join(traceback.format_exception(*record.exc_info)))
+
+
 def _qtMessage(kind: object, context: object, text: str) -> None:
     if "No such s" in text:  # "QObject::connect: No such signal ..." or slot
         report(text)
-    elif "propagateSizeHints" not in text:
+    elif "This plugin does not support" not in text:
         print(text, file=sys.stderr)
 
 
@@ -41,5 +50,6 @@ def install() -> None:
     from PySide6 import QtCore
 
     sys.excepthook = reportException
+    logging.getLogger().addHandler(_Logged(logging.ERROR))
     QtCore.qInstallMessageHandler(_qtMessage)
     sys.unraisablehook = lambda args: reportException(args.exc_type, args.exc_value, args.exc_traceback)

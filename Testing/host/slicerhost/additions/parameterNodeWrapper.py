@@ -2,7 +2,8 @@
 """`slicer.parameterNodeWrapper`: typed fields over a parameter node, bound to widgets.
 
 Made anew, small, after Slicer's documented behaviour; what Slicer refuses (an unknown type, an unbounded slider, a
-widget of another kind) is refused here. Fields: str, bool, int, float, Path, Enum, FloatRange, nodes, lists, Union/Optional.
+widget of another kind) is refused here. Fields: str, bool, int, float, Path, Enum, FloatRange, nodes,
+lists, Union of nodes.
 """
 
 import enum

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result, shown over the images before it is applied.
+
+It lives in a segmentation of its own that is neither saved nor offered for editing, so that discarding it leaves the
+scene as it was and no undo state is spent on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
+
+from .ReferenceMask import Box
+
+
+class EffectPreview:
+    """One at a time."""
+
+    def __init__(self) -> None:
+        self._node: Any = None
+
+    def node(self) -> Any:
+        """The segmentation that is shown, None while there is none."""
+        return self._node if self._node is not None and self._node.GetScene() is not None else None
+
+    def show(self, box: Box, volumeNode: Any, color: tuple[float, float, float]) -> None:
+        """Show ``box`` (offset [k, j, i], bool array) of the volume's voxels in a lighter ``color``."""
+        self.remove()
+        writer = SegmentationWriter(volumeNode, [])
+        node = self._node = writer.createSegmentationNode(_("UniBiomed preview"))
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node.SetUndoEnabled(False)
+        display = node.GetDisplayNode()
+        display.SetSaveWithScene(False)
+        display.SetOpacity2DFill(0.4)
+        storage = node.GetStorageNode()
+        if storage is not None:
+            slicer.mrmlScene.RemoveNode(storage)
+        segmentId = writer.startSegment(node, _("preview"))
+        writer.addSlice(node, segmentId, box)
+        node.GetSegmentation().GetSegment(segmentId).SetColor(*(0.5 + 0.5 * np.array(color)))
+
+    def setVisible(self, isVisible: bool) -> None:
+        """Hide it while another effect is active."""
+        node = self.node()
+        if node is not None:
+            node.GetDisplayNode().SetVisibility(isVisible)
+
+    def remove(self) -> None:
+        """Take it out of the scene."""
+        node, self._node = self.node(), None
+        if node is not None:
+            node.GetScene().RemoveNode(node)
