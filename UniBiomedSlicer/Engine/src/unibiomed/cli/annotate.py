@@ -10,13 +10,19 @@ import typer
 
 from unibiomed.cli import options
 from unibiomed.cli.opening import open_model
+from unibiomed.cli.send import CaFile, TokenFile, UserFile, open_archive
 from unibiomed.cli.terminal import Terminal
 from unibiomed.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from unibiomed.cohort.cases import Case
     from unibiomed.cohort.catalogue import Catalogue
     from unibiomed.cohort.plan import Plan
-    from unibiomed.cohort.run import CaseEvent
+    from unibiomed.cohort.run import CaseEvent, Runner
+
+    Fetch = Callable[[Case], object]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +31,12 @@ def register(app: typer.Typer) -> None:
 
 
 def annotate_command(
-    cohort: Annotated[Path, typer.Argument(help="Folder with the images of the cohort.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="COHORT", help="Folder with images, or a DICOMweb archive (https://…).", show_default=False
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder of the catalogue (else COHORT/derivatives/unibiomed)."),
@@ -53,10 +64,17 @@ def annotate_command(
         bool,
         typer.Option("--redo", help="Do finished cases again that nobody has reviewed, as for a new plan or model."),
     ] = False,
+    match: Annotated[
+        list[str] | None, typer.Option("--match", help='Of an archive: KEYWORD=VALUE, as StudyDescription="*liver*".')
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Of an archive: at most so many series.")] = None,
+    user_file: UserFile = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Pre-annotate every volume of a folder. Stopped or killed, the same command goes on where it was.
+    """Pre-annotate every volume of a folder or an archive. Stopped or killed, the same command goes on where it was.
 
     Examples:
 
@@ -68,16 +86,17 @@ def annotate_command(
     from unibiomed.cohort.run import default_folder, work
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
+    cohort, fetch, found = _source(source, output, match, limit, user_file, token_file, ca_file)
     folder = output or default_folder(cohort)
     wanted = _plan(folder, plan, target, modality, model, device)
-    with _opened(folder, cohort, wanted, terminal, redo=redo) as catalogue:
+    with _opened(folder, cohort, found, wanted, terminal, redo=redo) as catalogue:
         states = [state for state, asked in (("failed", retry_failed or redo), ("done", redo)) if asked]
         if states:
             terminal.note(f"{catalogue.wait_again(states)} cases are done again.")
         waiting = catalogue.counts()["waiting"]
         terminal.note(f"{waiting} of {sum(catalogue.counts().values())} cases are to be done; catalogue: {folder}")
         if waiting or catalogue.counts()["running"]:
-            runner = _runner(catalogue, cohort, ray, workers, terminal)
+            runner = _runner(catalogue, cohort, fetch, ray, workers, terminal)
             with terminal.working(unit="cases") as bar:
 
                 def told(event: CaseEvent) -> None:
@@ -122,12 +141,36 @@ def _plan(
     return plan_from({**base.model_dump(mode="json"), **changed}, "the options")
 
 
-def _opened(folder: Path, cohort: Path, plan: Plan, terminal: Terminal, *, redo: bool) -> Catalogue:
-    """The catalogue in ``folder``, made if there is none; new images of the cohort are added."""
+def _source(
+    source: str,
+    output: Path | None,
+    match: list[str] | None,
+    limit: int | None,
+    user_file: Path | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+) -> tuple[Path, Fetch | None, list[Case]]:
+    """Folder of the images, how the files of a case get there (None: they are there), and the cases."""
     from unibiomed.cohort.cases import find_cases
+
+    if not source.startswith(("https://", "http://")):
+        return Path(source), None, find_cases(Path(source))
+    if output is None:
+        raise InputError("Say with --output where the images of the archive and the results go.")
+    pairs = [entry.partition("=") for entry in match or []]
+    if any(not equals or not keyword.isalpha() for keyword, equals, _ in pairs):
+        raise InputError("--match is KEYWORD=VALUE with a DICOM keyword, as Modality=CT.")
+    archive = open_archive(source, user_file, token_file, ca_file)
+    cases = list(archive.series({keyword: value for keyword, _, value in pairs}, limit=limit))
+    if not cases:
+        raise InputError(f"The archive at {source} has no image series that match.")
+    return output, lambda case: archive.fetch(case, output), cases
+
+
+def _opened(folder: Path, cohort: Path, cases: list[Case], plan: Plan, terminal: Terminal, *, redo: bool) -> Catalogue:
+    """The catalogue in ``folder``, made if there is none; new images of the cohort are added."""
     from unibiomed.cohort.catalogue import FILE, Catalogue
 
-    cases = find_cases(cohort)
     if not (folder / FILE).is_file():
         return Catalogue.create(folder, cohort, plan, cases)
     catalogue = Catalogue(folder)
@@ -146,8 +189,12 @@ def _opened(folder: Path, cohort: Path, plan: Plan, terminal: Terminal, *, redo:
     return catalogue
 
 
-def _runner(catalogue: Catalogue, cohort: Path, ray: str | None, workers: int | None, terminal: Terminal):
+def _runner(
+    catalogue: Catalogue, cohort: Path, fetch: Fetch | None, ray: str | None, workers: int | None, terminal: Terminal
+) -> Runner:
     plan = catalogue.plan
+    if ray is not None and fetch is not None:
+        raise InputError("Workers of a cluster read files: fetch the series into a shared folder first.")
     if ray is not None:
         from unibiomed.cohort.ray_runner import annotate_on_ray
 
@@ -155,9 +202,8 @@ def _runner(catalogue: Catalogue, cohort: Path, ray: str | None, workers: int | 
     from unibiomed.cohort.annotate import Annotator
     from unibiomed.cohort.run import annotate_here
 
-    return annotate_here(
-        Annotator(open_model(plan.model, plan.device, "auto", terminal), plan, cohort, catalogue.folder)
-    )
+    model = open_model(plan.model, plan.device, "auto", terminal)
+    return annotate_here(Annotator(model, plan, cohort, catalogue.folder, fetch))
 
 
 def _summary(catalogue: Catalogue) -> dict:

@@ -38,12 +38,16 @@ Result = SegmentationResult | Interpretation
 
 @dataclass(frozen=True)
 class Annotator:
-    """A loaded model and a plan, for case after case. ``folder`` is the catalogue's, ``cohort`` that of the images."""
+    """A loaded model and a plan, for case after case.
+
+    ``folder`` is the catalogue's, ``cohort`` that of the images; ``fetch`` brings the files of a case there first.
+    """
 
     model: Any
     plan: Plan
     cohort: Path
     folder: Path
+    fetch: Callable[[Case], object] | None = None
 
     def __call__(self, case: Case, cancelled: Callable[[], bool] | None = None) -> Outcome:
         """Annotate ``case`` into ``folder/automatic/<case>``, all files or none.
@@ -52,6 +56,8 @@ class Annotator:
         the case cannot be done, Cancelled when ``cancelled()`` turns true.
         """
         started = time.monotonic()
+        if self.fetch is not None:
+            self.fetch(case)
         volume = read_volume(self.cohort / case.path, modality=self.plan.modality, series_uid=case.series_uid)
         result = self._result(volume, cancelled)
         disagreement = self._disagreement(volume, result, cancelled)
