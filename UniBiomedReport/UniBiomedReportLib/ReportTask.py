@@ -18,6 +18,8 @@ FAILED = "failed"
 CANCELLED = "cancelled"
 DISCARDED = "discarded"
 ENDED = (STORED, FAILED, CANCELLED, DISCARDED)
+MOST_SAID = 100
+"""Answers shown while a volume is read, one for each slice; the newest count."""
 
 
 class ReportTask:
@@ -44,6 +46,7 @@ class ReportTask:
         self.noticed = Signal("ReportTask.noticed")
         self.offered = Signal("ReportTask.offered")
         self.finished = Signal("ReportTask.finished")
+        self._said: list[str] = []
         self._store = store
         self._writing: SlicedWork | None = None
 
@@ -86,8 +89,13 @@ class ReportTask:
         self._end(FAILED, message)
 
     def _onText(self, text: str) -> None:
-        self.text = text
-        self.textGrew.emit(text)
+        """Words of one answer grow; the answer on another slice is put below."""
+        if self._said and text.startswith(self._said[-1]):
+            self._said[-1] = text
+        elif text and text not in self._said[-1:]:
+            self._said.append(text)
+        self.text = "\n".join(self._said[-MOST_SAID:])
+        self.textGrew.emit(self.text)
 
     def _onNotice(self, sentence: str) -> None:
         self.message = sentence
