@@ -9,6 +9,7 @@ import json
 import socket
 import threading
 import zlib
+from contextlib import closing
 
 import httpx
 import numpy as np
@@ -68,7 +69,7 @@ def test_an_upload_that_stalls_is_given_up_and_another_can_go_on(serving, bench)
         with connect(served) as slow:
             path = f"/v1/volumes/{volume}/data?offset=0"
             slow.sendall(raw_head(served, serving, "PUT", path, f"Content-Length: {len(body)}") + body[:100])
-            answer = slow.recv(4096)
+            answer = b"".join(iter(lambda: slow.recv(4096), b""))
         assert b" 408 " in answer
         assert b'"stalled"' in answer
         again = served.client.put(f"/v1/volumes/{volume}/data?offset=100", content=body[100:])
@@ -131,7 +132,7 @@ def test_a_body_beyond_the_limit_is_refused_by_its_declared_size_and_by_what_arr
 
 def test_too_many_sessions_and_jobs_are_refused_and_the_others_go_on(serving):
     with serving.Served(sessions=3, queued_jobs=4, queued_jobs_per_session=4) as served:
-        with served.other_client(), served.other_client():
+        with closing(served.other_client()), closing(served.other_client()):
             assert serving.error_of(served.client.post("/v1/sessions")) == (429, "too_many_sessions")
         served.start_and_hold()
         body = {"task": "segment", "volume": served.volume, "parameters": {"targets": ["liver"]}}

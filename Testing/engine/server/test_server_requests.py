@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import httpx
 import numpy as np
@@ -18,7 +19,7 @@ def test_the_versions_are_told_without_a_token(served):
     assert body == {"name": "unibiomed", "protocol": 1, "version": unibiomed.__version__}
 
 
-@pytest.mark.parametrize("value", [None, "Bearer wrong", "Bearer ", "Basic {token}", "{token}", "bearer\t{token}"])
+@pytest.mark.parametrize("value", [None, "Bearer wrong", "Bearer", "Basic {token}", "{token}", "bearer\t{token}"])
 def test_without_the_right_token_nothing_is_told(served, serving, value):
     headers = {"UniBiomed-Protocol": "1"}
     if value is not None:
@@ -113,7 +114,7 @@ def test_the_same_volume_again_is_complete_at_once_also_for_another_session(serv
     request = serving.request_for(bench.torso())
     again = served.client.post("/v1/volumes", json=request).json()
     assert (again["volume"], again["complete"]) == (served.volume, True)
-    with served.other_client() as other:
+    with closing(served.other_client()) as other:
         theirs = other.post("/v1/volumes", json=request).json()
         assert theirs["complete"]
         assert theirs["volume"] != served.volume

@@ -39,6 +39,8 @@ class Upload:
 
     def write(self, chunk: bytes) -> None:
         """Take the next encoded bytes. Refused: more than declared on the wire or decoded, or not zlib."""
+        if not chunk:
+            return
         if self.received + len(chunk) > self._encoded:
             raise Refused("size_mismatch", f"More than the {self._encoded} bytes that were declared have arrived.")
         self.received += len(chunk)

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from unibiomed.engine import Refused
 from unibiomed.engine.parameters import first_problem
@@ -45,10 +45,16 @@ STATUS = {
 _WORDS = {404: "not_found", 405: "method_not_allowed"}
 
 
-class AsciiJSONResponse(Response):
-    """JSON in ASCII with escapes, so that no text, however odd, fails to be sent."""
+class BrokenBody(HTTPException):
+    """The body of a request stopped, or is more than is allowed: the connection cannot serve another request."""
 
-    media_type = "application/json"
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(status, message, {"connection": "close"})
+        self.code = code
+
+
+class AsciiJSONResponse(JSONResponse):
+    """JSON in ASCII with escapes, so that no text, however odd, fails to be sent."""
 
     def render(self, content: Any) -> bytes:
         """``content`` as bytes."""
@@ -65,6 +71,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(UniBiomedError, _invalid)
     app.add_exception_handler(RequestValidationError, _not_as_documented)
+    app.add_exception_handler(BrokenBody, _broken)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _internal)
 
@@ -79,6 +86,10 @@ async def _invalid(request: Request, error: UniBiomedError) -> Response:
 
 async def _not_as_documented(request: Request, error: RequestValidationError) -> Response:
     return error_response(422, "invalid_request", first_problem(error.errors()))
+
+
+async def _broken(request: Request, error: BrokenBody) -> Response:
+    return error_response(error.status_code, error.code, error.detail, dict(error.headers or {}))
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

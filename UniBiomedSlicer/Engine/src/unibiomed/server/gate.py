@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import math
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -17,21 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unibiomed import __version__
 from unibiomed.engine import Limits
 from unibiomed.server import PROTOCOL
-from unibiomed.server.errors import error_response
+from unibiomed.server.errors import BrokenBody, error_response
 
 OPEN_PATH = "/protocol"
 """Answered without a token, so that a client can say what is wrong when the versions differ."""
 
 
 _SMALL_BODY = 65_536
-
-
-class _Broken(Exception):
-    """The body stopped, or is more than was allowed."""
-
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
 
 
 class Gate:
@@ -56,20 +47,7 @@ class Gate:
                 refusal.headers["connection"] = "close"
             await refusal(scope, receive, send)
             return
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, self._bounded(scope, receive), watched_send)
-        except _Broken as error:
-            if not started:
-                # The rest of the body is not read: the connection cannot serve another request.
-                answer = error_response(error.status, error.code, str(error), {"connection": "close"})
-                await answer(scope, receive, send)
+        await self._app(scope, self._bounded(scope, receive), send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Any | None:
         if "origin" in headers:
@@ -111,11 +89,11 @@ class Gate:
             except TimeoutError:
                 waited = self._limits.stall_seconds
                 said = f"Nothing arrived for {waited:g} s; send the rest in a new request."
-                raise _Broken(HTTPStatus.REQUEST_TIMEOUT, "stalled", said) from None
+                raise BrokenBody(408, "stalled", said) from None
             taken += len(message.get("body", b""))
             whole = message["type"] != "http.request" or not message.get("more_body", False)
             if limit is not None and taken > limit:
-                raise _Broken(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", _too_large(limit))
+                raise BrokenBody(413, "too_large", _too_large(limit))
             return message
 
         return bounded

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images and masks with their geometry: files and DICOM in and out, slices, windows, segments.
 
-``write_segmentation`` is imported on first use: highdicom and slicerio cost half a second.
+What reads and writes files is imported on first use: SimpleITK, pydicom, highdicom and slicerio cost a second or two.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from unibiomed.volumes.atomic import atomic_folder, atomic_path
-from unibiomed.volumes.dicom_files import SeriesInfo, list_series
 from unibiomed.volumes.masks import BoxMask
 from unibiomed.volumes.modalities import MODALITIES, MRI_SEQUENCES, base_modality, parse_modality
-from unibiomed.volumes.reading import read_volume
 from unibiomed.volumes.segmentation import Segment, Segmentation
 from unibiomed.volumes.slicing import MAX_SIDE, SliceAxis, SliceMapping, default_axis, slice_mapping
 from unibiomed.volumes.statistics import IntensityStats, intensity_stats
@@ -21,7 +20,16 @@ from unibiomed.volumes.volume import Source, Volume
 from unibiomed.volumes.windows import WINDOWS, Window, apply_window, default_window, parse_window
 
 if TYPE_CHECKING:
+    from unibiomed.volumes.dicom_files import SeriesInfo, list_series
+    from unibiomed.volumes.reading import read_volume
     from unibiomed.volumes.writing import write_segmentation
+
+_HOME = {
+    "SeriesInfo": "dicom_files",
+    "list_series": "dicom_files",
+    "read_volume": "reading",
+    "write_segmentation": "writing",
+}
 
 __all__ = [
     "MAX_SIDE",
@@ -58,9 +66,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the writer on first use."""
-    if name == "write_segmentation":
-        from unibiomed.volumes.writing import write_segmentation
-
-        return write_segmentation
-    raise AttributeError(f"module 'unibiomed.volumes' has no attribute {name!r}")
+    """Import the module of a reader or writer when it is asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

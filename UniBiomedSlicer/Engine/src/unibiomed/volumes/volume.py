@@ -42,8 +42,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What to call the volume in a sentence: the file's name, or "the array"."""
-        return self.path.name if self.path is not None else "the array"
+        """What to call the volume in a sentence: the file's name; of an array what is said of it, or "the array"."""
+        return self.path.name if self.path is not None else self.description or "the array"
 
 
 @dataclass(frozen=True, eq=False)
