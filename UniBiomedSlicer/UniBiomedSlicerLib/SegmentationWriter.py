@@ -19,6 +19,8 @@ from UniBiomedSlicerLib.SegmentTags import BINARY, SegmentInfo
 from UniBiomedSlicerLib.Terminology import Terminology
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 
+_OTHER_REPRESENTATIONS = ("Closed surface", "Fractional labelmap", "Planar contour", "Ribbon model")
+
 __all__ = ["SegmentInfo", "SegmentationError", "SegmentationWriter"]
 
 
@@ -74,6 +76,7 @@ class SegmentationWriter:
         plan = SegmentationPlan(result, grid)
         for fraction in plan.steps():
             yield 0.95 * fraction
+        self._checkStillThere(segmentationNode)
         if segmentationNode is not None or plan.segments:
             self._commit(result, plan, grid, segmentationNode, replace, jobId)
         yield 1.0
@@ -169,6 +172,21 @@ class SegmentationWriter:
                 ).format(name=segmentationNode.GetName(), kind=segmentation.GetSourceRepresentationName())
             )
         grid.imageToWorld(segmentationNode)
+
+    def _checkStillThere(self, segmentationNode: Any) -> None:
+        """Between two steps the user may have deleted what the result belongs to."""
+        if self.volumeNode is not None and self.volumeNode.GetScene() is not self._scene:
+            raise SegmentationError(
+                _('The volume "{name}" was deleted, so the masks were not written.').format(
+                    name=self.volumeNode.GetName()
+                )
+            )
+        if segmentationNode is not None and segmentationNode.GetScene() is not self._scene:
+            raise SegmentationError(
+                _('The segmentation "{name}" was deleted, so the masks were not written.').format(
+                    name=segmentationNode.GetName()
+                )
+            )
 
     def _commit(
         self,
@@ -280,9 +298,8 @@ def _markForReview(segment: Any) -> None:
 
 def _convertAgain(segmentationNode: Any, segmentIds: list[str]) -> None:
     """Bring the closed surface and the like up to date where the user asked for them."""
-    names: list[str] = []
-    segmentationNode.GetSegmentation().GetContainedRepresentationNames(names)
-    if segmentIds and len(names) > 1:
+    segmentation = segmentationNode.GetSegmentation()
+    if segmentIds and any(segmentation.ContainsRepresentation(name) for name in _OTHER_REPRESENTATIONS):
         slicer.vtkSlicerSegmentationsModuleLogic.ReconvertAllRepresentations(segmentationNode, segmentIds)
 
 

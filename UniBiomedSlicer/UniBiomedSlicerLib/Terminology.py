@@ -70,7 +70,11 @@ def _slicersOwn(words: str) -> str:
     """What Slicer's terminologies have under this label ("left_kidney", "liver")."""
     module = getattr(slicer.modules, "terminologies", None) if hasattr(slicer, "modules") else None
     logic = module.logic() if module is not None else None
-    if logic is None or not logic.IsTerminologyContextLoaded(TYPE_CONTEXT):
+    if logic is None:
+        return ""
+    # Asked first where Slicer has the question: looking into a context that is not there is logged as an error.
+    isLoaded = getattr(logic, "IsTerminologyContextLoaded", None)
+    if isLoaded is not None and not isLoaded(TYPE_CONTEXT):
         return ""
     for label in (words, words.replace(" ", "_")):
         found = slicer.vtkSlicerTerminologyEntry()

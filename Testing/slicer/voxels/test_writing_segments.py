@@ -372,3 +372,17 @@ def test_what_slicers_dicom_seg_export_needs_is_there(mrml, scan, writer, result
         assert merged.GetDimensions() == scan.GetImageData().GetDimensions()
         voxels = vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(SHAPE)
         np.testing.assert_array_equal(voxels != 0, truth)
+
+
+@pytest.mark.parametrize("what", ["volume", "segmentation", "scene"])
+def test_what_is_deleted_between_two_steps_is_told_and_nothing_is_written(mrml, scan, writer, result, what):
+    node = writer.createSegmentationNode()
+    steps = writer.writeSteps(result, node)
+    next(steps)
+    if what == "scene":
+        mrml.scene.Clear(False)
+    else:
+        mrml.scene.RemoveNode(scan if what == "volume" else node)
+    with pytest.raises(SegmentationError, match="deleted"):
+        list(steps)
+    assert node.GetSegmentation().GetNumberOfSegments() == 0
