@@ -39,6 +39,7 @@ PROVENANCE = "UniBiomed.Provenance"
 NOTICE = "AI generated, not for clinical use"
 
 BINARY = "Binary labelmap"
+_FILE_ID = "UniBiomed.Id"  # in the files that the engine writes itself
 _KEPT_JOBS = 50
 
 
@@ -156,7 +157,7 @@ def segmentsOf(segmentationNode: Any) -> list[SegmentInfo]:
                 phrase=phrase,
                 target=tag(segment, TARGET),
                 kind=tag(segment, KIND) or "unknown",
-                resultId=tag(segment, RESULT_ID),
+                resultId=tag(segment, RESULT_ID) or tag(segment, _FILE_ID),
                 confidence=_number(tag(segment, CONFIDENCE)),
                 jobId=tag(segment, JOB_ID),
                 isPreview=bool(tag(segment, PREVIEW)),
