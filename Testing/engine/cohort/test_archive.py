@@ -12,12 +12,17 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 import requests
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from unibiomed.cli.app import run
+from unibiomed.cohort.cases import Case
 from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.review import Review
 from unibiomed.errors import InputError
+from unibiomed.phantoms.volume import generate_volume
 from unibiomed.volumes import read_volume
 from unibiomed.volumes.reading_nrrd import read_segmentation
 
@@ -63,24 +68,47 @@ def orthanc(tmp_path_factory):
         process.wait(20)
 
 
+def _series(folder: Path) -> list[Path]:
+    """A CT phantom as eight DICOM files with UIDs of their own, made up for the test."""
+    phantom = generate_volume("CT", 5_530_000, (8, 96, 96), site="abdomen")
+    voxels = np.asarray(phantom.volume.array).astype(np.int16)
+    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    files = []
+    for k, plane in enumerate(voxels):
+        item = Dataset()
+        item.file_meta = FileMetaDataset()
+        item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        item.SOPClassUID, item.SOPInstanceUID = CTImageStorage, generate_uid()
+        item.StudyInstanceUID, item.SeriesInstanceUID, item.FrameOfReferenceUID = study, series, frame
+        item.PatientID, item.PatientName, item.Modality = "phantom", "Phantom^CT", "CT"
+        item.PatientBirthDate, item.PatientSex = "", ""
+        item.StudyDate, item.StudyTime, item.StudyID, item.AccessionNumber = "20260101", "120000", "1", ""
+        item.SeriesNumber, item.InstanceNumber, item.Manufacturer = 1, k + 1, ""
+        item.ReferringPhysicianName, item.PositionReferenceIndicator = "", ""
+        item.ImageOrientationPatient, item.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-120.0, -120.0, 5.0 * k]
+        item.PixelSpacing, item.SliceThickness = [2.5, 2.5], 5.0
+        item.Rows, item.Columns, item.SamplesPerPixel, item.PhotometricInterpretation = *plane.shape, 1, "MONOCHROME2"
+        item.BitsAllocated, item.BitsStored, item.HighBit, item.PixelRepresentation = 16, 16, 15, 1
+        item.RescaleIntercept, item.RescaleSlope, item.ImageType = 0, 1, ["DERIVED", "SECONDARY", "AXIAL"]
+        item.PixelData = plane.astype("<i2").tobytes()
+        files.append(folder / f"{k}.dcm")
+        item.save_as(files[-1], enforce_file_format=True)
+    return files
+
+
 @pytest.fixture(scope="module")
-def annotated(orthanc, shared_dir, tmp_path_factory):
-    """The MR series of the shared data in the archive, annotated from there by the command."""
+def annotated(orthanc, tmp_path_factory):
+    """A series in the archive, annotated from there by the command."""
     from unibiomed.cohort.archive import Archive
 
-    source = shared_dir / "data" / "mr_oblique_dicom"
-    archive = Archive(orthanc, user=LOGIN)
-    files = [path for path in sorted(source.rglob("*")) if path.is_file() and path.suffix.lower() in (".dcm", "")]
-    for file in files:
-        content = file.read_bytes()
-        requests.post(
-            f"{orthanc.removesuffix('/dicom-web')}/instances", data=content, auth=LOGIN, timeout=30
-        ).raise_for_status()
     folder = tmp_path_factory.mktemp("work")
+    archive = Archive(orthanc, user=LOGIN)
+    files = _series(folder)
+    assert archive.store(files) == len(files)
     login = folder / "login"
-    login.write_text("reader:secret")
-    arguments = ["annotate", orthanc, "-o", str(folder / "cohort"), "-t", "brain", "--modality", "MRI", "--quiet"]
-    assert run([*arguments, "--user-file", str(login)]) == 0
+    login.write_text(":".join(LOGIN))
+    arguments = ["annotate", orthanc, "-o", str(folder / "cohort"), "-t", "liver", "--modality", "CT", "--quiet"]
+    assert run([*arguments, "--match", "PatientID=phantom", "--user-file", str(login)]) == 0
     return archive, folder / "cohort", login
 
 
@@ -106,15 +134,16 @@ def test_seg_and_sr_come_back_from_the_archive_in_the_same_study_voxel_by_voxel(
     assert "SR" in modalities
     volume = read_volume(files.image, modality="MRI")
     wanted = read_segmentation(files.segmentation, volume.shape, volume.ijk_to_ras)
-    if not wanted.segments:
-        return
+    assert [segment.name for segment in wanted.segments] == ["liver"]
     uid = next(entry["0020000E"]["Value"][0] for entry in answer.json() if entry["00080060"]["Value"][0] == "SEG")
-    dataset = archive._client.retrieve_series(study, uid)[0]
-    found = highdicom.seg.Segmentation.from_dataset(dataset).get_volume(
-        combine_segments=False, allow_missing_positions=True
+    archive.fetch(Case("seg", "p", f"back/{study}/{uid}", uid), tmp_path)
+    seg = highdicom.seg.segread(next((tmp_path / "back").rglob("*.dcm")))
+    instances = [pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(files.image.glob("*.dcm"))]
+    instances.sort(key=lambda item: float(item.ImagePositionPatient[2]))
+    found = seg.get_pixels_by_source_instance(
+        [item.SOPInstanceUID for item in instances], ignore_spatial_locations=True
     )
-    full = wanted.segments[0].mask.to_full(volume.shape)
-    assert int(np.asarray(found.array[..., 0]).sum()) == int(full.sum())
+    assert np.array_equal(found[..., 0].astype(bool), wanted.segments[0].mask.to_full(volume.shape))
 
 
 def test_a_wrong_password_and_a_dead_archive_are_told_in_one_sentence(orthanc):

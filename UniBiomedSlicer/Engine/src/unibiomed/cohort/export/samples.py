@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -13,7 +13,7 @@ from unibiomed.cohort.catalogue import Catalogue, Record
 from unibiomed.cohort.export.splits import Split, assign_splits
 from unibiomed.cohort.review import CaseFiles, Review
 from unibiomed.errors import InputError
-from unibiomed.tasks.phrases import make_phrase
+from unibiomed.tasks.phrases import make_phrase, parse_phrase
 from unibiomed.tasks.results import Interpretation, SegmentationResult
 from unibiomed.tasks.schema import from_json
 from unibiomed.volumes import read_volume
@@ -45,8 +45,10 @@ class Sample:
 
     @cached_property
     def segmentation(self) -> Segmentation:
-        """The segments that stand: the reviewer's, else the model's."""
-        return read_segmentation(self.files.segmentation, self.volume.shape, self.volume.ijk_to_ras)
+        """The segments that stand, the reviewer's, else the model's; ``target`` is the bare name ("liver")."""
+        read = read_segmentation(self.files.segmentation, self.volume.shape, self.volume.ijk_to_ras)
+        bare = (replace(segment, target=parse_phrase(segment.target).target) for segment in read.segments)
+        return replace(read, segments=tuple(bare))
 
     @cached_property
     def result(self) -> SegmentationResult | Interpretation:
