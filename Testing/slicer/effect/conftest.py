@@ -48,6 +48,7 @@ def bench(host, engine):
         job = engine.jobs[-1]
         if mask is not None:
             job.finishWith(answer(mask, **more))
+            host.spin(until=lambda: not effect.run.isActive)
         return job
 
     return SimpleNamespace(host=host, engine=engine, volume=volume, node=node, liver=liver, other=other, editor=editor,

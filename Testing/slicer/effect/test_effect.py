@@ -163,7 +163,8 @@ def test_a_reference_geometry_of_its_own_gets_the_voxels_at_the_same_place(bench
     world = np.array([toWorld.MultiplyPoint((*point, 1.0))[:3] for point in ijk])
     # The block's walls in RAS: half a voxel around i 6..17, j 5..14, k 1..3.
     low, high = np.array([10 - 0.8 * 17.5, 20 - 0.8 * 14.5, -28.75]), np.array([10 - 0.8 * 5.5, 20 - 0.8 * 4.5, -21.25])
-    assert (world >= low - 0.01).all() and (world <= high + 0.01).all()
+    assert (world >= low - 0.01).all()
+    assert (world <= high + 0.01).all()
     volume = len(ijk) * 0.125
     assert volume == pytest.approx(LIVER.sum() * 1.6, rel=0.03)
 
@@ -262,6 +263,7 @@ def test_a_stale_result_is_offered_as_a_new_segment_only(bench, change):
     before = {one: voxelCount(bench.node, one)
               for one in bench.node.GetSegmentation().GetSegmentIDs()}  # fmt: skip
     job.finishWith(answer(LIVER))
+    bench.host.spin(until=lambda: not bench.effect.run.isActive)
     bench.effect._refresh()
     assert not bench.ui.applyButton.isEnabled()
     assert "can still be added as a new segment" in bench.status()
@@ -279,6 +281,7 @@ def test_the_result_of_a_deleted_segmentation_becomes_a_new_one(bench):
     job = bench.search()
     slicer.mrmlScene.RemoveNode(bench.node)
     job.finishWith(answer(LIVER))
+    bench.host.spin(until=lambda: not bench.effect.run.isActive)
     bench.effect._refresh()
     assert "was deleted meanwhile" in bench.status()
     bench.effect.onAddAsNew()
@@ -312,6 +315,7 @@ def test_a_result_waits_while_another_effect_is_used(bench):
     job = bench.search()
     bench.editor.setActiveEffectByName("")
     job.finishWith(answer(LIVER))
+    bench.host.spin(until=lambda: not bench.effect.run.isActive)
     assert not bench.effect.run.previewNode().GetDisplayNode().GetVisibility()
     bench.editor.setActiveEffectByName("UniBiomed")
     assert bench.effect.run.previewNode().GetDisplayNode().GetVisibility()

@@ -13,8 +13,10 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
+from UniBiomedSlicerLib.SegmentTags import BINARY
+from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 
-from .ReferenceMask import Box
+from .ReferenceMask import Box, maskImage
 
 
 class EffectPreview:
@@ -30,8 +32,7 @@ class EffectPreview:
     def show(self, box: Box, volumeNode: Any, color: tuple[float, float, float]) -> None:
         """Show ``box`` (offset [k, j, i], bool array) of the volume's voxels in a lighter ``color``."""
         self.remove()
-        writer = SegmentationWriter(volumeNode, [])
-        node = self._node = writer.createSegmentationNode(_("UniBiomed preview"))
+        node = self._node = SegmentationWriter(volumeNode, []).createSegmentationNode(_("UniBiomed preview"))
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         node.SetUndoEnabled(False)
@@ -41,9 +42,12 @@ class EffectPreview:
         storage = node.GetStorageNode()
         if storage is not None:
             slicer.mrmlScene.RemoveNode(storage)
-        segmentId = writer.startSegment(node, _("preview"))
-        writer.addSlice(node, segmentId, box)
-        node.GetSegmentation().GetSegment(segmentId).SetColor(*(0.5 + 0.5 * np.array(color)))
+        segment = slicer.vtkSegment()
+        segment.SetName(_("preview"))
+        segment.SetColor(*(0.5 + 0.5 * np.array(color)))
+        # The labelmap shares the memory of the box: nothing is copied, whatever its size.
+        segment.AddRepresentation(BINARY, maskImage(box, VoxelGrid.ofVolume(volumeNode), node))
+        node.GetSegmentation().AddSegment(segment)
 
     def setVisible(self, isVisible: bool) -> None:
         """Hide it while another effect is active."""

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
+import numpy as np
 from slicer.i18n import tr as _
 from UniBiomedSegmentLib.PreviewSegments import PreviewSegments
-from UniBiomedSlicerLib.BoxMask import decode, fits
+from UniBiomedSlicerLib.BoxMask import fits, unpackDocument
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
 from UniBiomedSlicerLib.Signal import Signal
+from UniBiomedSlicerLib.SlicedWork import SlicedWork
 from UniBiomedSlicerLib.SliceGeometry import arrayAxis
 from UniBiomedSlicerLib.VolumeGeometry import shapeOf
 
@@ -56,6 +58,7 @@ class EffectRun:
         self._known = list(service.targets or ())
         self._isVisible = True
         self._preview = EffectPreview()
+        self._work: SlicedWork | None = None
         volumeNode = editorNode.GetSourceVolumeNode()
         self._arriving = PreviewSegments(SegmentationWriter(volumeNode, self._known))
         parameters: dict[str, Any] = {"targets": list(targets)}
@@ -103,13 +106,19 @@ class EffectRun:
         if self.state == RUNNING:
             self.state = CANCELLING
             self._arriving.remove()
-            self.job.cancel()
+            if self._work is None:
+                self.job.cancel()
+            else:
+                self._work.cancel()
+                self._end(CANCELLED)
 
     def close(self) -> None:
         """The result was used, or is not wanted."""
         wasActive, self.state = self.isActive, OVER
         self._arriving.remove()
         self._preview.remove()
+        if self._work is not None:
+            self._work.cancel()
         if wasActive:
             self.job.cancel()
 
@@ -134,29 +143,42 @@ class EffectRun:
             return
         self.message, self.code = job.message, job.code
         if job.state == "cancelled" or self.state == CANCELLING:
-            self.state = CANCELLED
+            self._end(CANCELLED)
         elif job.state == "failed":
-            self.state = FAILED
+            self._end(FAILED)
         else:
             self.result = job.result
-            self._take()
-        self.finished.emit(self)
+            self._work = SlicedWork(self._unpack(), self._onUnpacked)
 
-    def _take(self) -> None:
-        """Decode the masks; a document that does not fit its own grid is refused."""
+    def _unpack(self) -> Generator[None, None, Box]:
+        """The voxels of all that was found, in one box; ValueError for a document that does not fit its own grid."""
         shape = self.result["provenance"]["shape"]
-        try:
-            boxes = [decode(segment["mask"]) for segment in self.result["segments"]]
-            if not all(fits(offset, box.shape, shape) for offset, box in boxes):
-                raise ValueError(_("a mask lies outside the volume"))
-        except ValueError as error:
-            self.state = FAILED
+        boxes = []
+        for segment in self.result["segments"]:
+            packed = unpackDocument(segment["mask"])
+            if not fits(packed.offset, packed.shape, shape):
+                raise ValueError(_("a mask lies outside the volume."))
+            voxels = np.empty(packed.shape, bool)
+            yield from packed.unpackSteps(voxels)
+            boxes.append((packed.offset, voxels))
+        return union(boxes)
+
+    def _onUnpacked(self, box: Box | None, error: Exception | None) -> None:
+        if error is not None:
             self.message = _("The engine's answer cannot be used: {reason}").format(reason=error)
+            self._end(FAILED)
             return
-        self.box = union(boxes)
-        self.state = READY if self.box[1].any() else EMPTY
+        self.box = box
+        if not box[1].any():
+            self._end(EMPTY)
+            return
         volumeNode, node = self.target.volumeNode(), self.target.segmentationNode()
-        if self.state == READY and volumeNode is not None and not self.job.volumeChanged():
+        if volumeNode is not None and not self.job.volumeChanged():
             segment = node.GetSegmentation().GetSegment(self.target.segmentId) if node is not None else None
-            self._preview.show(self.box, volumeNode, segment.GetColor() if segment is not None else (1.0, 1.0, 0.0))
+            self._preview.show(box, volumeNode, segment.GetColor() if segment is not None else (1.0, 1.0, 0.0))
             self._preview.setVisible(self._isVisible)
+        self._end(READY)
+
+    def _end(self, state: str) -> None:
+        self.state = state
+        self.finished.emit(self)

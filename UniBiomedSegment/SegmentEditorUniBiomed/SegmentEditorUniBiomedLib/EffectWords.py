@@ -38,13 +38,6 @@ def overlapping(overlaps: Mapping[str, int]) -> str:
     ).format(names=names)
 
 
-def beyond(count: int) -> str:
-    """What the segmentation has no room for; "" if nothing."""
-    if not count:
-        return ""
-    return _("{count} voxels lie outside the geometry of the segmentation and cannot be kept.").format(count=count)
-
-
 def applied(outcome: Outcome) -> str:
     """What applying did, and what the masking settings kept it from doing."""
     parts = []
@@ -60,6 +53,12 @@ def applied(outcome: Outcome) -> str:
         )
     for name, count in outcome.taken.items():
         parts.append(_("{count} voxels were taken from {name}.").format(count=count, name=name))
+    if outcome.beyond:
+        parts.append(
+            _("{count} voxels lie outside the geometry of the segmentation and cannot be kept.").format(
+                count=outcome.beyond
+            )
+        )
     return " ".join(parts) or _("Nothing was changed: the segment is that way already.")
 
 

@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of a volume brought onto the segmentation's reference geometry, the only lattice that the editor takes."""
+"""Masks of a volume brought onto the segmentation's reference geometry, the only lattice that the editor takes.
+
+Only the part of the lattice that a mask needs is ever filled, so that the cost is that of the mask, not of the volume.
+An extent is VTK's: first and last i, j, k.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import slicer
-from UniBiomedSlicerLib.BoxMask import tighten, window
+from UniBiomedSlicerLib.BoxMask import window
 from UniBiomedSlicerLib.SegmentLayers import labelmapImage, labelsOf
+from UniBiomedSlicerLib.SegmentTags import BINARY
 from UniBiomedSlicerLib.VolumeGeometry import toNumpy
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 from vtk import vtkMatrix4x4
 
 Box = tuple[tuple[int, int, int], np.ndarray]
+Extent = tuple[int, ...]
 
 
 def union(boxes: Iterable[Box]) -> Box:
     """The voxels of all ``boxes`` (offset [k, j, i], bool array) in their common box."""
     used = [(offset, box) for offset, box in boxes if box.size]
+    if len(used) == 1:
+        return used[0]
     if not used:
         return (0, 0, 0), np.zeros((0, 0, 0), bool)
     low = np.min([offset for offset, _box in used], axis=0)
@@ -37,50 +46,72 @@ def slab(shape: Sequence[int], arrayAxis: int, index: int) -> Box:
     return tuple(offset), np.ones(size, bool)
 
 
-def onReference(box: Box, grid: VoxelGrid, segmentationNode: Any, reference: Any) -> tuple[np.ndarray, int]:
-    """``box`` of the volume's voxels as a bool array [k, j, i] over the extent of ``reference``, a
-    vtkOrientedImageData, and how many of its voxels lie beyond that extent (0 where the two lattices differ)."""
-    if not box[1].size:
-        return np.zeros(shapeOf(reference), bool), 0
-    image = labelmapImage(
-        np.ascontiguousarray(box[1]).view(np.uint8), box[0], grid.imageToWorld(segmentationNode), grid.start
-    )
-    mask = _placed(image, reference)
-    beyond = int(np.count_nonzero(box[1])) - int(np.count_nonzero(mask)) if sameLattice(image, reference) else 0
-    return mask, beyond
+def maskImage(box: Box, grid: VoxelGrid, segmentationNode: Any) -> Any:
+    """``box`` of the volume's voxels as a labelmap on the volume's lattice, in the space of the segmentation."""
+    labels = np.ascontiguousarray(box[1]).view(np.uint8)
+    return labelmapImage(labels, box[0], grid.imageToWorld(segmentationNode), grid.start)
 
 
-def segmentOnReference(segmentationNode: Any, segmentId: str, reference: Any) -> np.ndarray:
-    """The voxels of a segment as a bool array [k, j, i] over the extent of ``reference``."""
-    image = slicer.vtkOrientedImageData()
-    if not segmentationNode.GetBinaryLabelmapRepresentation(segmentId, image) or image.IsEmpty():
-        return np.zeros(shapeOf(reference), bool)
-    return _placed(image, reference)
-
-
-def cropped(reference: Any, used: np.ndarray) -> tuple[Any, tuple[slice, ...]] | None:
-    """The part of ``reference`` around the voxels ``used`` (bool array over its extent): an image without voxels, and
-    where it lies in the array. None where no voxel is used."""
-    offset, box = tighten((0, 0, 0), used)
-    if not box.size:
+def extentOn(image: Any, reference: Any) -> Extent | None:
+    """The extent that ``image`` takes on the lattice of ``reference``, cut to what that has; None where they are apart."""
+    if image is None or image.IsEmpty():
         return None
-    extent = []
-    for axis in range(3):
-        first = reference.GetExtent()[2 * axis] + offset[2 - axis]
-        extent += [first, first + box.shape[2 - axis] - 1]
+    if sameLattice(image, reference):
+        wanted = image.GetExtent()
+    else:
+        ends = np.array(list(product(*np.reshape(image.GetExtent(), (3, 2)) + [-0.5, 0.5])))
+        onReference = np.linalg.solve(_matrix(reference), _matrix(image) @ np.c_[ends, np.ones(8)].T)[:3]
+        first, last = np.floor(onReference.min(axis=1)), np.ceil(onReference.max(axis=1))
+        wanted = np.stack([first, last], axis=1).ravel()
+    limits = reference.GetExtent()
+    cut = [max(int(wanted[n]), limits[n]) if n % 2 == 0 else min(int(wanted[n]), limits[n]) for n in range(6)]
+    return tuple(cut) if all(cut[n] <= cut[n + 1] for n in (0, 2, 4)) else None
+
+
+def joined(extents: Iterable[Extent | None]) -> Extent | None:
+    """The extent around all of them."""
+    known = [extent for extent in extents if extent is not None]
+    if not known:
+        return None
+    return tuple((min if n % 2 == 0 else max)(extent[n] for extent in known) for n in range(6))
+
+
+def part(reference: Any, extent: Extent) -> Any:
+    """The lattice of ``reference`` over ``extent``: an image without voxels."""
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(list(extent))
     matrix = vtkMatrix4x4()
     reference.GetImageToWorldMatrix(matrix)
-    part = slicer.vtkOrientedImageData()
-    part.SetExtent(extent)
-    part.SetGeometryFromImageToWorldMatrix(matrix)
-    return part, window(offset, box.shape)
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    return image
 
 
-def fill(labelmap: Any, mask: np.ndarray) -> None:
-    """Put ``mask``, an array over its extent, into a labelmap."""
-    labelsOf(labelmap)[1][...] = mask
-    labelmap.GetPointData().GetScalars().Modified()
-    labelmap.Modified()
+def voxelsOn(image: Any, place: Any, label: int | None = None) -> np.ndarray:
+    """Where ``image`` is not 0, or has ``label``, as a bool array [k, j, i] over the extent of ``place``."""
+    whole = np.zeros(shapeOf(place), bool)
+    if image is None or image.IsEmpty():
+        return whole
+    if not sameLattice(image, place):
+        resampled = slicer.vtkOrientedImageData()
+        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, place, resampled)
+        return _isLabel(labelsOf(resampled)[1], label)
+    extent = extentOn(image, place)
+    if extent is not None:
+        source = labelsOf(image)[1][within(extent, image)]
+        whole[within(extent, place)] = _isLabel(source, label)
+    return whole
+
+
+def segmentOn(segmentationNode: Any, segmentId: str, place: Any) -> np.ndarray:
+    """The voxels of a segment as a bool array [k, j, i] over the extent of ``place``."""
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
+    return voxelsOn(segment.GetRepresentation(BINARY), place, segment.GetLabelValue())
+
+
+def within(extent: Extent, image: Any) -> tuple[slice, ...]:
+    """Where ``extent`` lies in the array [k, j, i] of ``image``."""
+    first = image.GetExtent()[0::2]
+    return tuple(slice(extent[2 * n] - first[n], extent[2 * n + 1] - first[n] + 1) for n in (2, 1, 0))
 
 
 def shapeOf(image: Any) -> tuple[int, int, int]:
@@ -91,27 +122,14 @@ def shapeOf(image: Any) -> tuple[int, int, int]:
 
 def sameLattice(image: Any, other: Any) -> bool:
     """Whether equal indices of two images are at the same place."""
-    matrices = []
-    for one in (image, other):
-        matrix = vtkMatrix4x4()
-        one.GetImageToWorldMatrix(matrix)
-        matrices.append(toNumpy(matrix))
-    return bool(np.allclose(*matrices, rtol=0, atol=1e-4))
+    return bool(np.allclose(_matrix(image), _matrix(other), rtol=0, atol=1e-4))
 
 
-def _placed(image: Any, reference: Any) -> np.ndarray:
-    if not sameLattice(image, reference):
-        resampled = slicer.vtkOrientedImageData()
-        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, reference, resampled)
-        return labelsOf(resampled)[1] != 0
-    whole = np.zeros(shapeOf(reference), bool)
-    start, labels = labelsOf(image)
-    low = np.subtract(start, reference.GetExtent()[0::2])[::-1]
-    high = low + labels.shape
-    inside = tuple(
-        slice(max(int(a), 0), max(int(min(b, n)), 0)) for a, b, n in zip(low, high, whole.shape, strict=True)
-    )
-    origin = tuple(slice(part.start - int(a), part.stop - int(a)) for part, a in zip(inside, low, strict=True))
-    if all(part.stop > part.start for part in inside):
-        whole[inside] = labels[origin] != 0
-    return whole
+def _isLabel(labels: np.ndarray, label: int | None) -> np.ndarray:
+    return labels != 0 if label is None else labels == label
+
+
+def _matrix(image: Any) -> np.ndarray:
+    matrix = vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return toNumpy(matrix)

@@ -23,7 +23,7 @@ from . import EffectWords, EffectWriting
 from .EffectPanel import SLICE, VOLUME, EffectPanel
 from .EffectRun import CANCELLED, EMPTY, FAILED, READY, EffectRun
 from .EffectWriting import ADD, REMOVE
-from .ReferenceMask import onReference
+from .ReferenceMask import maskImage
 
 _DEFAULTS = {"Prompt": "", "Scope": VOLUME, "Modality": AUTO, "Operation": ADD}
 
@@ -172,14 +172,18 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             return
         if not self.scriptedEffect.confirmCurrentSegmentVisible():
             return
-        mask, outside = self._onReference(run.box)
-        region = None if run.region() is None else self._onReference(run.region())[0]
-        outcome = EffectWriting.apply(self.scriptedEffect, mask, region, self.panel.operation)
+        region = run.region()
+        outcome = EffectWriting.apply(
+            self.scriptedEffect,
+            self._labelmap(run.box),
+            None if region is None else self._labelmap(region),
+            self.panel.operation,
+        )
         if outcome.added or outcome.removed:
             SegmentTags.setProvenance(editorNode.GetSegmentationNode(), run.result, run.job.id)
         self._closeRun()
         self._refresh()
-        self.panel.say(" ".join(filter(None, [EffectWords.applied(outcome), EffectWords.beyond(outside)])))
+        self.panel.say(EffectWords.applied(outcome))
 
     def onAddAsNew(self):
         """Put the result into new segments, also where it does not fit the selected one any more."""
@@ -228,10 +232,9 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             raise ValueError(_("The chosen slice view is not shown any more; choose another one."))
         return axisOfSliceNode(view.mrmlSliceNode(), volumeNode)
 
-    def _onReference(self, box: Any) -> Any:
+    def _labelmap(self, box: Any) -> Any:
         node = self.scriptedEffect.parameterSetNode().GetSegmentationNode()
-        grid = VoxelGrid.ofVolume(self.run.target.volumeNode())
-        return onReference(box, grid, node, self.scriptedEffect.defaultModifierLabelmap())
+        return maskImage(box, VoxelGrid.ofVolume(self.run.target.volumeNode()), node)
 
     def _onRunFinished(self, run: EffectRun) -> None:
         if run is not self.run or self.panel is None:
@@ -265,10 +268,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             if obstacle.isFinal:
                 sentences.append(_("It can still be added as a new segment."))
         elif self.panel.operation != REMOVE and editorNode.GetOverwriteMode() != editorNode.OverwriteNone:
-            mask = self._onReference(run.box)[0]
-            reference = self.scriptedEffect.modifierLabelmap()
             node, segmentId = editorNode.GetSegmentationNode(), editorNode.GetSelectedSegmentID()
-            sentences.append(EffectWords.overlapping(EffectWriting.overlaps(node, segmentId, mask, reference)))
+            reference = self.scriptedEffect.referenceGeometryImage()
+            found = EffectWriting.overlaps(node, segmentId, self._labelmap(run.box), reference)
+            sentences.append(EffectWords.overlapping(found))
         self.panel.showResult(True, canApply=obstacle is None)
         self.panel.say(" ".join(filter(None, sentences)))
 
