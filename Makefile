@@ -28,7 +28,7 @@ $(VENV)/.engine: $(ENGINE)/pyproject.toml Makefile
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.engine constraints.txt Testing/host/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)[training,evaluation,test]" --requirement Testing/host/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)[training,evaluation,export,cluster,dicomweb,test]" --requirement Testing/host/requirements.txt
 	@touch $@
 
 setup: $(VENV)/.engine
@@ -47,6 +47,7 @@ lint: setup-dev
 
 bench: setup-dev
 	$(BIN)/python Testing/benchmarks/bench_small.py
+	$(BIN)/python Testing/benchmarks/bench_slicer.py
 
 bench-full: setup-dev
 	$(BIN)/python Testing/benchmarks/bench_full.py
