@@ -99,14 +99,19 @@ def tighten(offset: Sequence[int], box: np.ndarray) -> tuple[Offset, np.ndarray]
     """Return the same voxels in their smallest box, a view; (0, 0, 0) and no voxels where none is inside."""
     if isTight(box):
         return tuple(int(value) for value in offset), box
-    window = []
-    for axis in range(3):
-        used = np.flatnonzero(box.any(axis=tuple(other for other in range(3) if other != axis)))
-        if used.size == 0:
-            return (0, 0, 0), np.zeros((0, 0, 0), dtype=bool)
-        window.append(slice(int(used[0]), int(used[-1]) + 1))
-    start = tuple(int(base) + part.start for base, part in zip(offset, window, strict=True))
-    return start, box[tuple(window)]
+    # Along the memory first, then the shadow of what is left: two passes over the box instead of three.
+    first = _range(box.any(axis=(1, 2)))
+    shadow = box[first].any(axis=0)
+    parts = (first, _range(shadow.any(axis=1)), _range(shadow.any(axis=0)))
+    if any(part.start == part.stop for part in parts):
+        return (0, 0, 0), np.zeros((0, 0, 0), dtype=bool)
+    return tuple(int(base) + part.start for base, part in zip(offset, parts, strict=True)), box[parts]
+
+
+def _range(used: np.ndarray) -> slice:
+    """From the first to the last True."""
+    places = np.flatnonzero(used)
+    return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
 def fits(offset: Sequence[int], boxShape: Sequence[int], shape: Sequence[int]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,12 +113,15 @@ class ReportStore:
         return found
 
     def document(self, node: Any) -> dict[str, Any]:
-        """Return what a node holds, a copy: ``title created type text spans originalText edited segmentIds result``.
+        """Return what a node holds: ``title created type text spans originalText edited segmentIds result``.
 
-        A span is {"start", "end", "text", "segments": [MRML segment ids]}; segments that are no longer in the
-        segmentation are left out. Raises ReportError where the node holds no report.
+        It is the caller's own but for ``result``, which is shared and not to be changed. A span is {"start", "end",
+        "text", "segments": [MRML segment ids]}; segments that are no longer in the segmentation are left out. Raises
+        ReportError where the node holds no report.
         """
-        document = json.loads(json.dumps(self._read(node)))
+        stored = self._read(node)
+        # A result may hold megabytes of masks.
+        document = {key: value if key == "result" else deepcopy(value) for key, value in stored.items()}
         segmentation = self.segmentationNode(node)
         known = set(_segmentIds(segmentation)) if segmentation is not None else set()
         for span in document["spans"]:
@@ -133,8 +137,13 @@ class ReportStore:
         node.SetText(_toText(document))
 
     def update(self, node: Any, **fields: Any) -> None:
-        """Set fields of the document (JSON values), those of the caller's own as well; one change of the node."""
+        """Set fields of the document (JSON values), those of the caller's own as well; one change of the node.
+
+        A new ``text`` counts as the model's own, as after a further answer, unless the user edited the one before.
+        """
         document = {**self._read(node), **fields}
+        if "text" in fields and "originalText" not in fields and not document["edited"]:
+            document["originalText"] = document["text"]
         node.SetText(_toText(_checkedFields(document, node.GetName() or "")))
 
     def setSegments(self, node: Any, segmentationNode: Any, segmentIds: Mapping[str, str]) -> None:

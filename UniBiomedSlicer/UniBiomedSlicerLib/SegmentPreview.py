@@ -114,9 +114,9 @@ class SegmentPreview:
         growing.layer.image.GetPointData().GetScalars().Modified()
         self._tell(segmentId)
 
-    def release(self, segmentId: str) -> bool:
-        """Give up a segment, which then belongs to the caller; return whether it was growing here."""
-        return self._segments.pop(segmentId, None) is not None
+    def release(self, segmentId: str) -> None:
+        """Give up a segment, which then belongs to the caller."""
+        self._segments.pop(segmentId, None)
 
     def drop(self) -> None:
         """Remove all growing segments from the segmentation."""

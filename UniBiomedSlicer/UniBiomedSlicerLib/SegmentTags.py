@@ -40,7 +40,7 @@ NOTICE = "AI generated, not for clinical use"
 
 BINARY = "Binary labelmap"
 _FILE_ID = "UniBiomed.Id"  # in the files that the engine writes itself
-_KEPT_JOBS = 50
+_KEPT_JOBS = 20
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,8 @@ def segmentBox(segmentation: Any, segmentId: str) -> tuple[Offset, np.ndarray]:
         return (0, 0, 0), np.zeros((0, 0, 0), bool)
     start, labels = labelsOf(image)
     # Labels of other segments may lie in the same labelmap.
-    return _tightenSigned(start[::-1], labels == segment.GetLabelValue())
+    offset, box = tighten((0, 0, 0), labels == segment.GetLabelValue())
+    return tuple(int(a) + int(b) for a, b in zip(start[::-1], offset, strict=True)), box
 
 
 def fingerprint(offset: Offset, shape: Sequence[int], bits: bytes) -> str:
@@ -185,13 +186,15 @@ def fingerprint(offset: Offset, shape: Sequence[int], bits: bytes) -> str:
     return digest.hexdigest()
 
 
+def isFingerprintOf(segment: Any, offset: Offset, box: np.ndarray) -> bool:
+    """Return whether the tight ``box`` at ``offset`` holds exactly the voxels that were written to a segment."""
+    written = tag(segment, FINGERPRINT)
+    return bool(written) and written == fingerprint(offset, box.shape, np.packbits(box, axis=None).tobytes())
+
+
 def isUnedited(segmentation: Any, segmentId: str) -> bool:
     """Return whether a segment holds exactly the voxels that were written to it."""
-    written = tag(segmentation.GetSegment(segmentId), FINGERPRINT)
-    if not written:
-        return False
-    offset, box = segmentBox(segmentation, segmentId)
-    return written == fingerprint(offset, box.shape, np.packbits(box, axis=None).tobytes())
+    return isFingerprintOf(segmentation.GetSegment(segmentId), *segmentBox(segmentation, segmentId))
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -212,11 +215,6 @@ def _keySlice(item: Mapping[str, Any]) -> str:
         return str(max(present, key=lambda evidence: evidence.get("pixels", 0))["slice"])
     slices = sorted(item.get("slices", ()))
     return str(slices[len(slices) // 2]) if slices else ""
-
-
-def _tightenSigned(start: Offset, box: np.ndarray) -> tuple[Offset, np.ndarray]:
-    offset, tight = tighten((0, 0, 0), box)
-    return tuple(int(a) + int(b) for a, b in zip(start, offset, strict=True)), tight
 
 
 def _model(provenance: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from UniBiomedSlicerLib.BoxMask import Offset, decode, fits
 from UniBiomedSlicerLib.SegmentationPlan import PlannedSegment, SegmentationError, SegmentationPlan, otherGrid
 from UniBiomedSlicerLib.SegmentColors import segmentColors
 from UniBiomedSlicerLib.SegmentPreview import SegmentPreview
+from UniBiomedSlicerLib.SegmentReplacement import SegmentReplacement
 from UniBiomedSlicerLib.SegmentTags import BINARY, SegmentInfo
 from UniBiomedSlicerLib.Terminology import Terminology
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
@@ -75,10 +76,16 @@ class SegmentationWriter:
             self._checkTarget(segmentationNode, grid)
         plan = SegmentationPlan(result, grid)
         for fraction in plan.steps():
-            yield 0.95 * fraction
+            yield 0.9 * fraction
         self._checkStillThere(segmentationNode)
+        replacement = None
+        if replace and segmentationNode is not None:
+            replacement = SegmentReplacement(segmentationNode, {entry.item["phrase"] for entry in plan.segments})
+            for _step in replacement.steps():
+                yield 0.95
+            self._checkStillThere(segmentationNode)
         if segmentationNode is not None or plan.segments:
-            self._commit(result, plan, grid, segmentationNode, replace, jobId)
+            self._commit(result, plan, grid, segmentationNode, replacement, jobId)
         yield 1.0
 
     def startSegment(self, segmentationNode: Any, phrase: str, target: str = "", kind: str = "unknown") -> str:
@@ -194,7 +201,7 @@ class SegmentationWriter:
         plan: SegmentationPlan,
         grid: VoxelGrid,
         segmentationNode: Any,
-        replace: bool,
+        replacement: SegmentReplacement | None,
         jobId: str,
     ) -> None:
         node = segmentationNode if segmentationNode is not None else self.createSegmentationNode()
@@ -204,7 +211,7 @@ class SegmentationWriter:
         provenance = result.get("provenance", {})
         wasModifying = node.StartModify()
         try:
-            removed = self._choosePlaces(plan.segments, node, replace)
+            removed = self._choosePlaces(plan.segments, node, replacement)
             replaced = [planned.segmentId for planned in plan.segments if planned.segmentId]
             colors = self._colors([planned.item for planned in plan.segments if not planned.segmentId], segmentation)
             images = plan.images(node)
@@ -234,30 +241,28 @@ class SegmentationWriter:
             segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentId)
         self.dropPreview(node)
 
-    def _choosePlaces(self, planned: list[PlannedSegment], segmentationNode: Any, replace: bool) -> list[str]:
-        """Give segments the ones that they replace (previews, unedited ones); return those left without a follower."""
-        segmentation = segmentationNode.GetSegmentation()
+    def _choosePlaces(
+        self, planned: list[PlannedSegment], segmentationNode: Any, replacement: SegmentReplacement | None
+    ) -> list[str]:
+        """Give segments the ones that they replace (unedited ones, previews); return those left without a follower."""
         preview = self._previews.get(segmentationNode.GetID())
         growing = preview.segmentIds if preview is not None else ()
-        phrases = {entry.item["phrase"] for entry in planned}
-        free: dict[str, list[str]] = {phrase: [] for phrase in phrases}
-        for info in tags.segmentsOf(segmentationNode):
-            if info.phrase not in phrases or info.id in growing:
-                continue
-            if replace and not info.isPreview and tags.isUnedited(segmentation, info.id):
-                free[info.phrase].append(info.id)
-        for segmentId in growing:
-            phrase = preview.phraseOf(segmentId)
+        free: dict[str, list[str]] = {}
+        for phrase in dict.fromkeys(entry.item["phrase"] for entry in planned):
             # An old segment keeps its id before a preview does: reports point to it.
-            if phrase in phrases:
-                free[phrase].append(segmentId)
+            free[phrase] = replacement.segmentIds(phrase) if replacement is not None else []
+            free[phrase] += [segmentId for segmentId in growing if preview.phraseOf(segmentId) == phrase]
+        old = []
         for entry in planned:
-            candidates = free[entry.item["phrase"]]
-            if not candidates:
+            if not free[entry.item["phrase"]]:
                 continue
-            entry.segmentId = candidates.pop(0)
-            if preview is None or not preview.release(entry.segmentId):
-                slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(segmentationNode, entry.segmentId)
+            entry.segmentId = free[entry.item["phrase"]].pop(0)
+            if entry.segmentId in growing:
+                preview.release(entry.segmentId)
+            else:
+                old.append(entry.segmentId)
+        if replacement is not None:
+            replacement.clear(old)
         return [segmentId for ids in free.values() for segmentId in ids if segmentId not in growing]
 
     def _colors(self, items: Iterable[Mapping[str, Any]], segmentation: Any) -> dict[str, tuple[int, int, int]]:

@@ -73,9 +73,21 @@ def test_an_edit_keeps_the_links_and_what_the_model_wrote(store, scan, result, w
     assert not store.document(node)["edited"]
     store.update(node, title="Second look", conversation=[{"question": "why?", "slice": 3}])
     assert store.document(node)["conversation"] == [{"question": "why?", "slice": 3}]
+    store.document(node)["conversation"].clear()
+    assert store.document(node)["conversation"]
     with pytest.raises(ReportError):
         store.update(node, spans=[{"start": 5, "end": 1}])
     assert store.document(node)["title"] == "Second look"
+
+
+def test_a_further_answer_is_not_an_edit(store, scan, result):
+    node = store.add(result, scan)
+    store.update(node, text=TEXT + " more", spans=[])
+    store.setText(node, TEXT + " more", [])
+    assert not store.document(node)["edited"]
+    store.setText(node, "mine", [])
+    store.update(node, text="mine, and more")
+    assert store.document(node)["edited"]
 
 
 def test_a_segment_that_was_deleted_is_no_longer_pointed_to(store, scan, result, written):

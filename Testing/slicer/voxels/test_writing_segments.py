@@ -386,3 +386,31 @@ def test_what_is_deleted_between_two_steps_is_told_and_nothing_is_written(mrml, 
     with pytest.raises(SegmentationError, match="deleted"):
         list(steps)
     assert node.GetSegmentation().GetNumberOfSegments() == 0
+
+
+def test_an_edit_between_two_steps_is_not_lost(mrml, scan, writer, result):
+    first = writer.write(result)
+    node = writer.segmentationNode
+    steps = writer.writeSteps(mrml.resultOf(SHAPE, [mrml.segmentItem("x", "liver", APART)]), node, replace=True)
+    for fraction in steps:
+        if fraction == 0.95:
+            image = node.GetBinaryLabelmapInternalRepresentation(first["s1"])
+            vtk_to_numpy(image.GetPointData().GetScalars())[0] = 0
+            image.Modified()
+    assert writer.written["x"] != first["s1"]
+    assert mrml.voxelsOf(node, first["s1"], scan).sum() in (BIG.sum(), BIG.sum() - 1)
+
+
+def test_replacing_everything_in_a_shared_labelmap_leaves_no_voxel_behind(mrml, scan, writer, result):
+    first = writer.write(result)
+    node = writer.segmentationNode
+    swapped = [mrml.segmentItem("s1", "liver", APART), mrml.segmentItem("s2", "left kidney", INSIDE)]
+    second = writer.write(mrml.resultOf(SHAPE, swapped), node, replace=True)
+    assert second == {"s1": first["s1"], "s2": first["s2"]}
+    for key, truth in (("s1", APART), ("s2", INSIDE), ("s3", INSIDE)):
+        np.testing.assert_array_equal(mrml.voxelsOf(node, first[key], scan), truth)
+    for _ in range(3):
+        writer.write(result, node, replace=True)
+        writer.write(mrml.resultOf(SHAPE, swapped), node, replace=True)
+    assert node.GetSegmentation().GetNumberOfSegments() == 3
+    np.testing.assert_array_equal(mrml.voxelsOf(node, first["s3"], scan), INSIDE)
