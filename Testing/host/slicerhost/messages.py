@@ -86,6 +86,21 @@ def opened(show: Any) -> Any:
     return open_
 
 
+def asked(kind: str) -> Any:
+    """In the place of QMessageBox.question() and its like."""
+
+    def ask(parent: Any, title: str, text: str, *buttons: Any) -> int:
+        from PySide6 import QtWidgets
+
+        box = QtWidgets.QMessageBox()
+        box.setWindowTitle(title)
+        box.setText(text)
+        box.setStandardButtons(buttons[0] if buttons else QtWidgets.QMessageBox.Ok)
+        return executed(box)
+
+    return ask
+
+
 def fileDialog(kind: str) -> Any:
     def ask(parent: Any = None, title: str = "", *arguments: Any) -> str:
         shown.append(Shown(kind, title))

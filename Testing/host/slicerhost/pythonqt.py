@@ -238,6 +238,8 @@ def _adaptDialogs() -> None:
     QtWidgets.QFileDialog.getSaveFileName = staticmethod(messages.fileDialog("save"))
     QtWidgets.QFileDialog.getOpenFileName = staticmethod(messages.fileDialog("open"))
     QtWidgets.QFileDialog.getExistingDirectory = staticmethod(messages.fileDialog("folder"))
+    for name in ("question", "information", "warning", "critical"):
+        setattr(QtWidgets.QMessageBox, name, staticmethod(messages.asked(name)))
     QtWidgets.QInputDialog.getText = staticmethod(messages.fileDialog("text"))
     QtGui.QDesktopServices.openUrl = staticmethod(messages.openedUrl)
 

@@ -195,3 +195,29 @@ def test_a_network_reply_streams_lines(host):
     assert reply.attribute(qt.QNetworkRequest.HttpStatusCodeAttribute) == 201
     server.shutdown()
     server.server_close()
+
+
+def test_static_message_boxes_are_answered_too(host):
+    host.answer("Yes")
+    buttons = qt.QMessageBox.Yes | qt.QMessageBox.No
+    assert qt.QMessageBox.question(None, "Title", "Go on?", buttons) == qt.QMessageBox.Yes
+    assert qt.QMessageBox.question(None, "Title", "Go on?", buttons) == qt.QMessageBox.No
+    assert host.messages[-1].title == "Title"
+
+
+def test_a_registered_sample_is_loaded_from_its_file(host, tmp_path):
+    import SampleData
+
+    node = host.addVolume(np.arange(24, dtype=np.int16).reshape(2, 3, 4), name="Saved")
+    path = tmp_path / "sample.nrrd"
+    assert slicer.util.saveNode(node, str(path))
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="Testing", sampleName="Small", uris=path.as_uri(), fileNames=path.name, nodeNames="Small"
+    )
+    assert SampleData.downloadSample("Small").GetName() == "Small"
+
+
+def test_an_editor_effect_written_in_python_is_driven_by_the_real_logic(host):
+    editor = host.segmentEditor()
+    assert editor.availableEffectNames() == []
+    assert editor.activeEffect() is None

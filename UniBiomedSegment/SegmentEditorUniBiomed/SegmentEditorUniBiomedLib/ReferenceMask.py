@@ -53,13 +53,13 @@ def maskImage(box: Box, grid: VoxelGrid, segmentationNode: Any) -> Any:
 
 
 def extentOn(image: Any, reference: Any) -> Extent | None:
-    """The extent that ``image`` takes on the lattice of ``reference``, cut to what that has; None where they are apart."""
+    """The extent that ``image`` takes on the lattice of ``reference``, cut to its own; None where they are apart."""
     if image is None or image.IsEmpty():
         return None
     if sameLattice(image, reference):
         wanted = image.GetExtent()
     else:
-        ends = np.array(list(product(*np.reshape(image.GetExtent(), (3, 2)) + [-0.5, 0.5])))
+        ends = np.array(list(product(*(np.reshape(image.GetExtent(), (3, 2)) + np.array([-0.5, 0.5])))))
         onReference = np.linalg.solve(_matrix(reference), _matrix(image) @ np.c_[ends, np.ones(8)].T)[:3]
         first, last = np.floor(onReference.min(axis=1)), np.ceil(onReference.max(axis=1))
         wanted = np.stack([first, last], axis=1).ravel()
