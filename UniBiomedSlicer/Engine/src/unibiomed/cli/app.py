@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from unibiomed import __version__
-from unibiomed.cli import annotate, demo, evaluate, export, interpret, models, questions, segment, send, serve, train
+from unibiomed.cli import (
+    annotate,
+    demo,
+    evaluate,
+    export,
+    interpret,
+    models,
+    questions,
+    review,
+    segment,
+    send,
+    serve,
+    train,
+)
 from unibiomed.errors import UniBiomedError
 
 EXIT_ERROR = 2
@@ -29,7 +42,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (interpret, segment, questions, serve, annotate, export, send, evaluate, train, models, demo):
+    for module in (interpret, segment, questions, serve, annotate, review, export, send, evaluate, train, models, demo):
         module.register(app)
     return app
 
