@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A review over lines of JSON: how Slicer's page talks with a catalogue on the same machine.
 
-One request a line, one answer a line, in order: ``{"id": 1, "do": "queue", "strategy": "random"}`` is answered
 One request a line, one answer a line, in order: ``{"id": 1, "do": "queue", "strategy": "random"}`` is answered by
+``{"id": 1, "ok": true, ...}`` or ``{"id": 1, "ok": false, "message": "One sentence."}``. A decision is on disk before
 its answer is written. The conversation ends when its input does.
 """
 
