@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ALLOWED = {"numpy", "vtk", "qt", "ctk", "slicer", "SimpleITK"}
+# SegmentEditorEffects is Slicer's own package with the base class of editor effects.
+ALLOWED = {"numpy", "vtk", "qt", "ctk", "slicer", "SimpleITK", "SegmentEditorEffects"}
 OWN = ("UniBiomed", "SegmentEditorUniBiomed")
 WAITING = ("waitForStarted", "waitForFinished", "waitForReadyRead", "waitForBytesWritten", "processEvents", "sleep")
 
