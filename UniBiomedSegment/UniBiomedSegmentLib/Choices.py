@@ -9,21 +9,9 @@ from enum import Enum
 from typing import Any
 
 from slicer.i18n import tr as _
+from UniBiomedSlicerLib.Modality import MODALITIES
 
 AUTO = "auto"
-
-MODALITIES = (
-    "CT",
-    "MRI",
-    "X-Ray",
-    "ultrasound",
-    "pathology",
-    "fundus",
-    "OCT",
-    "endoscope",
-    "dermoscopy",
-    "mammography",
-)
 
 _NUMBER = r"[-+]?\d+(?:\.\d*)?"
 _TYPED_WINDOW = re.compile(rf"\s*{_NUMBER}\s*(?:/\s*{_NUMBER}|%\s*-\s*{_NUMBER}\s*%)\s*")

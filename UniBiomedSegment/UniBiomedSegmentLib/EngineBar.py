@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -17,17 +17,6 @@ def helpFor(state: str) -> tuple[str, str]:
         "crashed": (_("Restart"), "restart"),
         "unreachable": (_("Try again"), "restart"),
     }.get(state, ("", ""))
-
-
-def readyText(capabilities: Mapping[str, Any] | None) -> str:
-    """Which model answers and where it runs."""
-    model = (capabilities or {}).get("model") or {}
-    device = (capabilities or {}).get("device") or {}
-    title = model.get("title") or model.get("name") or ""
-    where = device.get("name") or device.get("kind") or ""
-    if title and where:
-        return _("Ready: {model} on {device}").format(model=title, device=where)
-    return _("Ready: {model}").format(model=title) if title else _("Ready; no model is loaded.")
 
 
 class EngineBar:
@@ -52,7 +41,7 @@ class EngineBar:
         """Show the state of now."""
         service = self._service
         notice = ((service.capabilities or {}).get("model") or {}).get("notice") or ""
-        self._label.setText(readyText(service.capabilities) if service.state == "ready" else service.stateText)
+        self._label.setText(service.stateText)
         self._label.setToolTip(notice if service.state == "ready" else "")
         text, _action = helpFor(service.state)
         self._button.setText(text)

@@ -14,6 +14,9 @@ from UniBiomedSegmentLib.Wording import millilitres, percent
 
 NAME, VOLUME, SLICES, CONFIDENCE = range(4)
 _SWATCH = 12
+_PADDING = 8
+_FRAME = 2
+_ROWS_SHOWN = (4, 10)  # the least and the most; more are scrolled
 
 
 class ResultTable:
@@ -35,6 +38,9 @@ class ResultTable:
         for column in (VOLUME, SLICES, CONFIDENCE):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setVisible(False)
+        self._rowHeight = table.fontMetrics().height() + _PADDING
+        table.verticalHeader().setDefaultSectionSize(self._rowHeight)
+        header.setFixedHeight(self._rowHeight)
         table.connect("cellClicked(int,int)", self._onClicked)
         table.connect("cellActivated(int,int)", self._onClicked)
         table.connect("itemChanged(QTableWidgetItem*)", self._onItemChanged)
@@ -54,6 +60,8 @@ class ResultTable:
             for number, row in enumerate(self._rows):
                 for column, item in enumerate(self._items(row)):
                     self._table.setItem(number, column, item)
+            shown = min(max(len(self._rows), _ROWS_SHOWN[0]), _ROWS_SHOWN[1])
+            self._table.setFixedHeight((shown + 1) * self._rowHeight + 2 * _FRAME)
         finally:
             self._filling = False
 
@@ -77,7 +85,7 @@ class ResultTable:
         items = [name]
         for text, toolTip in figures:
             item = qt.QTableWidgetItem(text)
-            item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
+            item.setData(qt.Qt.TextAlignmentRole, int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
             item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
             item.setToolTip(toolTip)
             items.append(item)

@@ -188,13 +188,12 @@ class RunPanel:
 
 def _stageInWords(stage: str) -> str:
     known = {
-        "preparing": _("Preparing"),
-        "starting": _("Starting the engine"),
-        "loading": _("Loading the model"),
+        "preparing": _("Preparing the volume"),
+        "compressing": _("Compressing the volume"),
         "uploading": _("Handing the volume over"),
         "queued": _("Waiting for the engine"),
         "segment": _("Segmenting"),
-        "slices": _("Segmenting"),
+        "find key slice": _("Looking for the surest slice"),
         "propagate": _("Following the target"),
         "writing": _("Adding the segments"),
     }

@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from UniBiomedSlicerLib.EngineService import engineService
-from UniBiomedSlicerLib.VolumeReader import guessModality, knownModality
+from UniBiomedSlicerLib.VolumeReader import guessModality
 
 from UniBiomedSegmentLib.ChoiceBox import ChoiceBox
 from UniBiomedSegmentLib.Choices import AUTO, isTypedWindow, modalitiesOf, windowsOf
@@ -55,8 +55,8 @@ class SegmentPanel:
         """Show what the parameter node, the engine and the scene say now."""
         parameters = self._parameters
         volumeNode = parameters.inputVolume if parameters is not None else None
-        known = guessModality(volumeNode) if volumeNode is not None else None
-        automatic = _("Automatic ({modality})").format(modality=known) if known else _("Automatic")
+        guess = guessModality(volumeNode) if volumeNode is not None else None
+        automatic = _("Automatic ({modality})").format(modality=guess) if guess else _("Automatic")
         capabilities = self._service.capabilities
         self.modality.setValue(parameters.modality if parameters is not None else AUTO)
         self.modality.setEntries([(AUTO, automatic), *((word, word) for word in modalitiesOf(capabilities))])
@@ -106,12 +106,13 @@ class SegmentPanel:
             part.cleanup()
 
     def _modality(self) -> str | None:
-        """What the engine will take the volume for: what was chosen, else what its header says."""
+        """What the engine is to take the volume for: what was chosen, else what is shown as automatic; None: what the
+        targets imply."""
         if self._parameters is None:
             return None
         if self._parameters.modality != AUTO:
             return self._parameters.modality
-        return knownModality(self._parameters.inputVolume) if self._parameters.inputVolume is not None else None
+        return guessModality(self._parameters.inputVolume) if self._parameters.inputVolume is not None else None
 
     def _start(self) -> Any:
         parameters = self._parameters
@@ -119,7 +120,7 @@ class SegmentPanel:
             return self._logic.segment(
                 parameters.inputVolume,
                 self.prompt.names(),
-                modality=_chosen(parameters.modality),
+                modality=self._modality(),
                 window=_chosen(parameters.window),
                 axis=self.slices.axis(),
                 slices=self.slices.slices(),

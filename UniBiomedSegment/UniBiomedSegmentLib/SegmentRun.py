@@ -75,6 +75,7 @@ class SegmentRun:
         self._hasFinished = False
         self.job = service.submit("segment", volumeNode, request.parameters(), modality=request.modality)
         self.job.progressed.connect(self.progressed.emit)
+        self.job.stateChanged.connect(self._onJobState)
         self.job.noticed.connect(self._onNotice)
         self.job.finished.connect(self._onJobFinished)
         if self._preview is not None:
@@ -129,6 +130,10 @@ class SegmentRun:
     def _onMask(self, event: Mapping[str, Any]) -> None:
         if self.state == RUNNING and self._preview is not None and not self.job.volumeChanged():
             self._preview.add(event)
+
+    def _onJobState(self, job: Any) -> None:
+        if job.state in ("queued", "running") and self.state == RUNNING:
+            self.progressed.emit("queued" if job.state == "queued" else "segment", None, None)
 
     def _onNotice(self, sentence: str) -> None:
         self.notices.append(sentence)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slicer.i18n import tr as _
-
-from UniBiomedSegmentLib.Choices import MODALITIES
+from UniBiomedSlicerLib.Modality import MODALITIES
 
 _SHOWN = 3
 

@@ -116,6 +116,7 @@ def test_a_listener_that_fails_does_not_stop_the_run(host, logic, fake, volume, 
     host.spin(until=lambda: run.state == "done")
     assert logic.runs == []
     assert "failed" in caplog.text
+    assert any("ZeroDivisionError" in problem for problem in host.takeProblems())
 
 
 def test_two_modules_use_the_engine_at_once(host, fake, volume):

@@ -198,6 +198,18 @@ def test_what_is_set_reaches_the_engine(host, panel, volume):
     assert "slices" not in job.parameters
 
 
+def test_the_modality_that_is_shown_as_automatic_is_the_one_that_is_sent(host, panel):
+    assert panel.ui.modalityComboBox.currentText == "Automatic (CT)"
+    assert panel.applied("liver").modality == "CT"
+
+
+def test_a_volume_of_unknown_kind_is_left_to_what_the_targets_imply(host, panel, volume):
+    volume.SetName("Volume 7")
+    panel.widget.panel.refresh()
+    assert panel.ui.modalityComboBox.currentText == "Automatic"
+    assert panel.applied("liver").modality is None
+
+
 def test_a_window_can_be_typed_and_a_wrong_one_is_told(host, panel):
     box = panel.ui.windowComboBox
     panel.ui.promptLineEdit.setText("liver")
