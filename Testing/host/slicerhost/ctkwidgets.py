@@ -60,11 +60,11 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def sizeHint(self) -> QtCore.QSize:
         hint = QtCore.QSize(200, HEADER)
         if self.layout() and not self._collapsed:
-            hint = hint.expandedTo(self.layout().sizeHint())
+            hint = hint.expandedTo(self.layout().totalSizeHint())
         return hint
 
     def minimumSizeHint(self) -> QtCore.QSize:
-        return self.layout().minimumSize() if self.layout() and not self._collapsed else QtCore.QSize(40, HEADER)
+        return self.layout().totalMinimumSize() if self.layout() and not self._collapsed else QtCore.QSize(40, HEADER)
 
     def hitButton(self, position: QtCore.QPoint) -> bool:
         return position.y() <= HEADER
