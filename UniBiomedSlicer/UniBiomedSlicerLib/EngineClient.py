@@ -37,7 +37,7 @@ class EngineClient:
         self.session = ""
         self.sessionLost = Signal("EngineClient.sessionLost")  # (), once for every session
         self._token = token
-        self._certificates = _certificates(caFile) if caFile and not self.isLoopback else []
+        self._certificates = _certificates(caFile) if caFile and self.baseUrl.startswith("https") else []
         self._requests = self._manager()
         self._streams = self._manager()
         self._pending: set[EngineReply] = set()
@@ -90,9 +90,9 @@ class EngineClient:
         session = self.session
 
         def answered(failure: Failure | None, value: Any) -> None:
-            if failure is not None and failure.code == SESSION_LOST:
-                self.forgetSession(session)
             done(failure, value)
+            if failure is not None and failure.code == SESSION_LOST:
+                self.forgetSession(session)  # after the one who asked, who must not be told twice
 
         reply = EngineReply(
             sending,

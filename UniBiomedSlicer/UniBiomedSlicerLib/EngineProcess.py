@@ -51,6 +51,7 @@ class EngineProcess:
         self.ended = Signal("EngineProcess.ended")  # (EngineEnd), once for every start
         self.logLine = Signal("EngineProcess.logLine")  # (str)
         self._process: Any = None
+        self._killed: Any = None  # kept, since a QProcess that goes before its child has ended waits for it
         self._enginePid = 0  # of the interpreter itself; a launcher in between has another one
         self._out = b""
         self._greeting: dict[str, Any] = {}
@@ -112,6 +113,7 @@ class EngineProcess:
             killTree(self._enginePid)
             killTree(int(process.processId()))
             process.kill()
+            self._killed = process
         self._enginePid = 0
 
     def cleanup(self) -> None:

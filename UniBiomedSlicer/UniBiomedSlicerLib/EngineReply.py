@@ -89,7 +89,7 @@ class EngineReply:
         reply.disconnect("uploadProgress(qint64,qint64)", self._onSent)
         reply.disconnect("downloadProgress(qint64,qint64)", self._onReceived)
         status = int(reply.attribute(qt.QNetworkRequest.HttpStatusCodeAttribute) or 0)
-        body = reply.readAll().data()
+        body = reply.readAll().data() if reply.isOpen() else b""  # closed where it was aborted
         error, errorText = reply.error(), reply.errorString()
         self.mediaType = str(reply.header(qt.QNetworkRequest.ContentTypeHeader) or "")
         reply.deleteLater()

@@ -35,16 +35,9 @@ def stateSentence(state: str, capabilities: dict[str, Any] | None, host: str) ->
 def _readySentence(capabilities: dict[str, Any], host: str) -> str:
     model = capabilities.get("model") or {}
     device = capabilities.get("device") or {}
-    place = str(device.get("name") or device.get("kind") or "")
-    reason = str(device.get("reason") or "").rstrip(".")
     title = str(model.get("title") or model.get("name") or "")
     if not title:
         return _("The engine runs, but no model is loaded; choose one in module UniBiomed.")
-    words = _("Ready: {title}")
-    if place:
-        words = _("Ready: {title} on {place}")
-    if host:
-        words += _(" at {host}")
-    if reason:
-        words += " ({reason})"
-    return words.format(title=title, place=place, host=host, reason=reason) + "."
+    where = str(device.get("reason") or device.get("name") or device.get("kind") or "").rstrip(".")
+    words = _("Ready: {title}, {where}, at {host}.") if host else _("Ready: {title}, {where}.")
+    return words.format(title=title, where=where, host=host)

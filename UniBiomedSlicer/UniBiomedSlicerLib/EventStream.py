@@ -40,6 +40,7 @@ class EventStream:
         self._path = f"/v1/jobs/{jobId}/events"
         self._event = event
         self._broken = broken
+        self._session = ""
         self._seen = 0
         self._attempt = 0
         self._reply: Any = None
@@ -58,6 +59,7 @@ class EventStream:
             return
         self._rest = b""
         self._ended = None
+        self._session = self._client.session
         self._reply = self._client.openStream(f"{self._path}?after={self._seen}")
         self._reply.connect("readyRead()", self._onReadyRead)
         self._reply.connect("finished()", self._onFinished)
@@ -85,7 +87,11 @@ class EventStream:
         if len(self._rest) > MAX_LINE_BYTES:
             self._end(notUnderstood(self._client.host))
             return
-        self._handOut()
+        self._beginHandingOut()
+
+    def _beginHandingOut(self) -> None:
+        if not self._handing:  # else the next turn of the event loop goes on with it
+            self._handOut()
 
     def _handOut(self) -> None:
         self._handing = False
@@ -97,9 +103,8 @@ class EventStream:
         if self._over:
             return
         if self._lines:
-            if not self._handing:
-                self._handing = True
-                qt.QTimer.singleShot(0, self._handOut)
+            self._handing = True
+            qt.QTimer.singleShot(0, self._handOut)
         elif self._ended is not None:
             status, failure = self._ended
             self._ended = None
@@ -128,7 +133,7 @@ class EventStream:
         reply.disconnect("readyRead()", self._onReadyRead)
         reply.disconnect("finished()", self._onFinished)
         status = int(reply.attribute(qt.QNetworkRequest.HttpStatusCodeAttribute) or 0)
-        body = reply.readAll().data()
+        body = reply.readAll().data() if reply.isOpen() else b""  # closed where it was aborted
         reply.deleteLater()
         if self._over:
             return
@@ -139,13 +144,13 @@ class EventStream:
             self._ended = (status, None)
         else:
             self._ended = (status, failureOf(status, body, reply.error(), reply.errorString(), self._client.host))
-        self._handOut()
+        self._beginHandingOut()
 
     def _connectionEnded(self, status: int, failure: Failure | None) -> None:
         if status >= 300:
-            if failure is not None and failure.code == SESSION_LOST:
-                self._client.forgetSession(self._client.session)
             self._end(failure or notUnderstood(self._client.host))
+            if failure is not None and failure.code == SESSION_LOST:
+                self._client.forgetSession(self._session)
         elif self._attempt >= len(RETRY_MS):
             self._end(failure or dropped(self._client.host))
         else:

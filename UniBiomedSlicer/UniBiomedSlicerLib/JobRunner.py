@@ -67,9 +67,9 @@ class JobRunner:
         self._drop()
         self._finish(jobs.FAILED, failure)
 
-    def sessionLost(self, session: str) -> None:
-        """The engine has forgotten the session: give it everything again."""
-        if session == self._session and not self.job.hasEnded and self._client is not None:
+    def sessionLost(self) -> None:
+        """The engine has forgotten a session: if it is this job's, give it everything again."""
+        if self._client is not None and self._client.session != self._session and not self.job.hasEnded:
             self._failed(Failure(SESSION_LOST, _("The engine has lost the session; start the task again.")))
 
     def openStream(self) -> None:
@@ -98,7 +98,7 @@ class JobRunner:
         for note in self._payload.notes:
             self.job.notice(note)
         if self._host.knownHash(self._payload):
-            self._whenReady()
+            self._host.whenReady(self._ready)
             return
         self._current = SlicedWork(self._payload.checkSteps(), self._checked)
 
@@ -109,16 +109,12 @@ class JobRunner:
         elif not self._unchanged():
             self._finish(jobs.FAILED, Failure("volume_changed", self.job.volumeChanged()))
         else:
-            self._whenReady()
+            self._host.whenReady(self._ready)
 
     def _unchanged(self) -> bool:
         return not self.job.volumeChanged()
 
     # Handing over
-
-    def _whenReady(self) -> None:
-        self._client = None
-        self._host.whenReady(self._ready)
 
     def _ready(self, failure: Failure | None, client: EngineClient | None) -> None:
         if self.job.hasEnded or self._client is not None:
@@ -145,12 +141,13 @@ class JobRunner:
         self._host.rememberHash(self._payload, transfer.sha256)
         self._submitting = True
         document = {"task": self.job.task, "volume": volumeId, "parameters": self.job.parameters}
-        self._client.request("POST", "/v1/jobs", self._submitted, document=document)
+        self._current = self._client.request("POST", "/v1/jobs", self._submitted, document=document)
 
     # Running
 
     def _submitted(self, failure: Failure | None, answer: Any) -> None:
         self._submitting = False
+        self._current = None
         if self.job.hasEnded:
             return
         if failure is not None:
@@ -186,10 +183,18 @@ class JobRunner:
             self._failed(Failure(str(event.get("code", "failed")), str(event.get("message", ""))))
         elif kind == "cancelled":
             self._current = None
-            if self._cancelAsked or self._client.session == self._session:
+            if self._cancelAsked:
                 self._finish(jobs.CANCELLED)
-            else:
-                self._failed(Failure(SESSION_LOST, _("The engine has lost the session; start the task again.")))
+            else:  # not by us: either by somebody else, or because the session is lost
+                path = f"/v1/sessions/{self._session}/heartbeat"
+                self._current = self._client.request("POST", path, self._sessionChecked, document={})
+
+    def _sessionChecked(self, failure: Failure | None, _answer: Any) -> None:
+        self._current = None
+        if failure is None:
+            self._finish(jobs.CANCELLED)
+        else:
+            self._failed(failure)
 
     def _fetched(self, failure: Failure | None, result: Any) -> None:
         self._current = None
@@ -205,13 +210,15 @@ class JobRunner:
 
     def _failed(self, failure: Failure) -> None:
         self._drop()
+        self._submitting = False
         if failure.code in LOST and not self._retried and not self._cancelAsked and not self.job.hasEnded:
             self._retried = True
             self._serverId = ""
             self.job.setState(jobs.PREPARING)
-            if failure.code == SESSION_LOST and self._client is not None:
-                self._client.forgetSession(self._session)
-            self._whenReady()
+            client, self._client = self._client, None
+            if failure.code == SESSION_LOST:
+                client.forgetSession(self._session)  # a new one is opened, and `whenReady` waits for it
+            self._host.whenReady(self._ready)
             return
         if failure.code in (DROPPED, UNREACHABLE):
             # If the engine has ended, that is told within a moment and says more (`engineEnded`).

@@ -24,11 +24,12 @@ def usableAddress(typed: str) -> str:
     Without a scheme it is https, and http for this computer (an SSH tunnel). Plain http to another computer is
     refused: token and images could be read on the way.
     """
-    text = typed.strip().rstrip("/")
+    text = typed.strip()
     if not text:
         raise AddressError(_("No remote server is given; type its address, for example https://gpu.example.org:8443."))
     if "://" not in text:
         text = f"{'http' if isLoopback(f'http://{text}') else 'https'}://{text}"
+    text = text.rstrip("/")
     url = qt.QUrl(text)
     scheme = url.scheme().lower()
     if not url.isValid() or not url.host() or scheme not in ("http", "https") or url.userInfo() or url.hasQuery():
