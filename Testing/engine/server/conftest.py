@@ -37,3 +37,10 @@ def served(serving) -> Iterator:
     """A server with a session, a loaded model and the torso."""
     with serving.Served() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def standing(serving) -> Iterator:
+    """The same for all tests of a module, which must leave it as it was."""
+    with serving.Served() as made:
+        yield made

@@ -14,42 +14,42 @@ from unibiomed.tasks import from_json
 from unibiomed.volumes import BoxMask
 
 
-def test_the_versions_are_told_without_a_token(served):
-    body = httpx.get(f"{served.url}/protocol").json()
+def test_the_versions_are_told_without_a_token(standing):
+    body = httpx.get(f"{standing.url}/protocol").json()
     assert body == {"name": "unibiomed", "protocol": 1, "version": unibiomed.__version__}
 
 
 @pytest.mark.parametrize("value", [None, "Bearer wrong", "Bearer", "Basic {token}", "{token}", "bearer\t{token}"])
-def test_without_the_right_token_nothing_is_told(served, serving, value):
+def test_without_the_right_token_nothing_is_told(standing, serving, value):
     headers = {"UniBiomed-Protocol": "1"}
     if value is not None:
         headers["Authorization"] = value.format(token=serving.TOKEN)
     for path in ("/v1/capabilities", "/v1/openapi.json", "/nothing"):
-        answer = httpx.get(served.url + path, headers=headers)
+        answer = httpx.get(standing.url + path, headers=headers)
         assert serving.error_of(answer) == (401, "wrong_token")
 
 
 @pytest.mark.parametrize("spoken", [None, "2", "1.0", "one"])
-def test_another_version_of_the_protocol_is_told_as_such(served, serving, spoken):
+def test_another_version_of_the_protocol_is_told_as_such(standing, serving, spoken):
     headers = {"Authorization": serving.HEADERS["Authorization"]}
     if spoken:
         headers["UniBiomed-Protocol"] = spoken
-    answer = httpx.get(f"{served.url}/v1/capabilities", headers=headers)
+    answer = httpx.get(f"{standing.url}/v1/capabilities", headers=headers)
     assert serving.error_of(answer) == (426, "protocol_mismatch")
     assert f"protocol {spoken or 'none'}" in answer.json()["error"]["message"]
 
 
-def test_web_pages_are_refused_and_never_invited(served, serving):
-    answer = served.client.get("/v1/capabilities", headers={"Origin": "https://example.org"})
+def test_web_pages_are_refused_and_never_invited(standing, serving):
+    answer = standing.client.get("/v1/capabilities", headers={"Origin": "https://example.org"})
     assert serving.error_of(answer) == (403, "browser_refused")
     asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
-    preflight = httpx.options(f"{served.url}/v1/jobs", headers=asked)
+    preflight = httpx.options(f"{standing.url}/v1/jobs", headers=asked)
     assert preflight.status_code == 403
     assert not [name for name in preflight.headers if name.startswith("access-control")]
 
 
-def test_the_capabilities_say_what_can_be_asked_for(served):
-    body = served.client.get("/v1/capabilities").json()
+def test_the_capabilities_say_what_can_be_asked_for(standing):
+    body = standing.client.get("/v1/capabilities").json()
     assert body["protocol"] == 1
     assert body["device"]["kind"] == "cpu"
     assert body["memory"]["rss"] > 0
@@ -90,20 +90,20 @@ def test_a_segmentation_from_upload_to_masks(served, bench):
         ("interpret", {"anatomy": False}),
     ],
 )
-def test_every_other_task_answers(served, task, parameters):
-    job = served.submit(task, **parameters)
-    assert served.wait(job)[-1]["event"] == "done"
-    assert from_json(served.client.get(f"/v1/jobs/{job}/result").content).provenance.task == task
+def test_every_other_task_answers(standing, task, parameters):
+    job = standing.submit(task, **parameters)
+    assert standing.wait(job)[-1]["event"] == "done"
+    assert from_json(standing.client.get(f"/v1/jobs/{job}/result").content).provenance.task == task
 
 
-def test_a_region_is_sent_as_a_mask_of_the_volume(served):
+def test_a_region_is_sent_as_a_mask_of_the_volume(standing):
     mask = BoxMask((3, 12, 10), np.ones((2, 5, 5), bool)).to_json()
-    job = served.submit("describe", region=mask)
-    assert served.wait(job)[-1]["event"] == "done"
+    job = standing.submit("describe", region=mask)
+    assert standing.wait(job)[-1]["event"] == "done"
 
 
-def test_the_text_grows_while_it_is_written(served):
-    texts = [event for event in served.wait(served.submit("report", slice_index=4)) if event["event"] == "text"]
+def test_the_text_grows_while_it_is_written(standing):
+    texts = [event for event in standing.wait(standing.submit("report", slice_index=4)) if event["event"] == "text"]
     assert texts[-1]["final"]
     assert texts[-1]["text"] == "liver tumor. a small hypodense tumor is seen in the liver."
     assert texts[0]["text"] != texts[-1]["text"]
@@ -154,11 +154,11 @@ def test_a_job_that_is_deleted_is_gone(served, serving):
     assert serving.error_of(served.client.get(f"/v1/jobs/{job}")) == (404, "unknown_job")
 
 
-def test_events_are_resumed_after_any_number(served):
-    job = served.submit()
-    events = served.wait(job)
+def test_events_are_resumed_after_any_number(standing):
+    job = standing.submit()
+    events = standing.wait(job)
     for after in (0, 1, len(events) - 1, len(events), 10**12):
-        assert served.wait(job, after) == events[after:]
+        assert standing.wait(job, after) == events[after:]
 
 
 def test_a_session_that_was_closed_is_told_as_lost(served, serving):
@@ -188,16 +188,16 @@ def test_models_are_known_by_name_only(served, serving):
     assert serving.error_of(answer) == (409, "no_model")
 
 
-def test_a_report_is_exported(served):
-    job = served.submit("report", slice_index=4)
-    served.wait(job)
-    document = {"result": served.client.get(f"/v1/jobs/{job}/result").json()}
-    text = served.client.post("/v1/exports", json={"kind": "text", "document": document})
+def test_a_report_is_exported(standing):
+    job = standing.submit("report", slice_index=4)
+    standing.wait(job)
+    document = {"result": standing.client.get(f"/v1/jobs/{job}/result").json()}
+    text = standing.client.post("/v1/exports", json={"kind": "text", "document": document})
     assert text.status_code == 200, text.text
     assert "hypodense tumor" in text.text
-    page = served.client.post("/v1/exports", json={"kind": "html", "document": document})
+    page = standing.client.post("/v1/exports", json={"kind": "html", "document": document})
     assert page.headers["content-type"].startswith("text/html")
-    wrong = served.client.post("/v1/exports", json={"kind": "text", "document": {"path": "/etc/passwd"}})
+    wrong = standing.client.post("/v1/exports", json={"kind": "text", "document": {"path": "/etc/passwd"}})
     assert wrong.status_code == 422
 
 
@@ -221,8 +221,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "said"), WRONG)
-def test_a_request_that_is_not_as_documented_is_refused_in_one_sentence(served, serving, method, path, body, said):
-    answer = served.client.request(method, path, json=body)
+def test_a_request_that_is_not_as_documented_is_refused_in_one_sentence(standing, serving, method, path, body, said):
+    answer = standing.client.request(method, path, json=body)
     assert serving.error_of(answer) == (422, "invalid_request")
     assert said in answer.json()["error"]["message"]
 
@@ -250,22 +250,22 @@ VOLUMES = [
 
 
 @pytest.mark.parametrize("change", VOLUMES)
-def test_a_volume_that_cannot_be_is_refused_before_it_is_sent(served, serving, bench, change):
-    held = served.engine.volumes.bytes_held
-    answer = served.client.post("/v1/volumes", json=serving.request_for(bench.torso(size=1), **change))
+def test_a_volume_that_cannot_be_is_refused_before_it_is_sent(standing, serving, bench, change):
+    held = standing.engine.volumes.bytes_held
+    answer = standing.client.post("/v1/volumes", json=serving.request_for(bench.torso(size=1), **change))
     assert serving.error_of(answer)[0] in (413, 422)
-    assert served.engine.volumes.bytes_held == held
+    assert standing.engine.volumes.bytes_held == held
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"task":NaN}', b'{"task":"\\ud800"}', json.dumps("x").encode()]
 )
-def test_what_is_not_json_is_refused(served, serving, body):
-    answer = served.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+def test_what_is_not_json_is_refused(standing, serving, body):
+    answer = standing.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
     assert serving.error_of(answer)[0] in (400, 422)
 
 
-def test_unknown_paths_and_methods_have_the_form_of_all_errors(served, serving):
-    assert serving.error_of(served.client.get("/v1/nothing")) == (404, "not_found")
-    assert serving.error_of(served.client.get("/docs")) == (404, "not_found")
-    assert serving.error_of(served.client.patch("/v1/jobs")) == (405, "method_not_allowed")
+def test_unknown_paths_and_methods_have_the_form_of_all_errors(standing, serving):
+    assert serving.error_of(standing.client.get("/v1/nothing")) == (404, "not_found")
+    assert serving.error_of(standing.client.get("/docs")) == (404, "not_found")
+    assert serving.error_of(standing.client.patch("/v1/jobs")) == (405, "method_not_allowed")

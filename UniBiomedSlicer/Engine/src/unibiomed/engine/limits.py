@@ -31,8 +31,10 @@ class Limits:
     """Events and results of finished jobs, of all sessions; the oldest go first."""
     event_bytes: int = 64 * _MIB
     """Events of one job; beyond it masks are not sent as they come (they are in the result)."""
-    json_bytes: int = 64 * _MIB
-    """Body of a request that is not voxels."""
+    json_bytes: int = 8 * _MIB
+    """Body of a request that is neither voxels nor an export."""
+    export_bytes: int = 64 * _MIB
+    """Body of an export, with its pictures; two at a time."""
     connections: int = 128
     """Open at a time; the next one is answered 503."""
     stall_seconds: float = 30.0

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -14,8 +13,6 @@ from unibiomed.engine import Engine
 from unibiomed.server import routes_general, routes_jobs, routes_volumes
 from unibiomed.server.errors import AsciiJSONResponse, add_handlers
 from unibiomed.server.gate import Gate
-
-_UPLOAD = re.compile(r"/v1/volumes/[^/]+/data")
 
 
 def create_app(engine: Engine, *, token: str, shutdown: Callable[[], None] | None = None) -> FastAPI:
@@ -50,9 +47,5 @@ def create_app(engine: Engine, *, token: str, shutdown: Callable[[], None] | Non
     ):
         app.include_router(router)
     add_handlers(app)
-    app.add_middleware(Gate, token=token, limits=engine.limits, is_upload=_is_upload)
+    app.add_middleware(Gate, token=token, limits=engine.limits)
     return app
-
-
-def _is_upload(method: str, path: str) -> bool:
-    return method == "PUT" and _UPLOAD.fullmatch(path) is not None

@@ -7,7 +7,8 @@ import asyncio
 import hashlib
 import hmac
 import math
-from collections.abc import Callable
+import re
+from contextlib import nullcontext
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -22,17 +23,21 @@ OPEN_PATH = "/protocol"
 """Answered without a token, so that a client can say what is wrong when the versions differ."""
 
 
+_UPLOAD = re.compile(r"/v1/volumes/[^/]+/data")
+_EXPORTS = "/v1/exports"
+_LARGE_AT_A_TIME = 2
 _SMALL_BODY = 65_536
 
 
 class Gate:
-    """ASGI middleware. ``is_upload(path)`` says for which requests the body is voxels, whose size the route bounds."""
+    """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, *, token: str, limits: Limits, is_upload: Callable[[str, str], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, limits: Limits) -> None:
         self._app = app
         self._digest = _digest(f"Bearer {token}")
         self._limits = limits
-        self._is_upload = is_upload
+        # A large document takes several times its size while it is read.
+        self._large = asyncio.Semaphore(_LARGE_AT_A_TIME)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here, before its body is read."""
@@ -47,7 +52,9 @@ class Gate:
                 refusal.headers["connection"] = "close"
             await refusal(scope, receive, send)
             return
-        await self._app(scope, self._bounded(scope, receive), send)
+        limit = self._body_limit(scope["method"], scope["path"])
+        async with self._large if scope["path"] == _EXPORTS else nullcontext():
+            await self._app(scope, self._bounded(receive, limit), send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Any | None:
         if "origin" in headers:
@@ -58,7 +65,7 @@ class Gate:
         # Digests of equal length are compared, in constant time: nothing is learnt from how long it takes.
         if len(given) != 1 or not hmac.compare_digest(_digest(given[0]), self._digest):
             return error_response(
-                401, "wrong_token", "The token is missing or wrong; check the token.", {"www-authenticate": "Bearer"}
+                401, "wrong_token", "The token is missing or wrong; check it.", {"www-authenticate": "Bearer"}
             )
         spoken = headers.get("unibiomed-protocol", "none")
         if spoken != str(PROTOCOL):
@@ -68,16 +75,18 @@ class Gate:
                 f"This engine (version {__version__}) speaks protocol {PROTOCOL} and the client protocol "
                 f"{spoken[:20]}; update the older of the two.",
             )
-        limit = self._limits.json_bytes
-        if "content-length" in headers and _body_size(headers) > limit and not self._takes_voxels(scope):
+        limit = self._body_limit(scope["method"], scope["path"])
+        if limit is not None and "content-length" in headers and _body_size(headers) > limit:
             return error_response(413, "too_large", _too_large(limit))
         return None
 
-    def _takes_voxels(self, scope: Scope) -> bool:
-        return self._is_upload(scope["method"], scope["path"])
+    def _body_limit(self, method: str, path: str) -> int | None:
+        """Bytes that the body may have; None for voxels, whose size the route bounds."""
+        if method == "PUT" and _UPLOAD.fullmatch(path):
+            return None
+        return self._limits.export_bytes if path == _EXPORTS else self._limits.json_bytes
 
-    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        limit = None if self._takes_voxels(scope) else self._limits.json_bytes
+    def _bounded(self, receive: Receive, limit: int | None) -> Receive:
         taken, whole = 0, False
 
         async def bounded() -> Message:

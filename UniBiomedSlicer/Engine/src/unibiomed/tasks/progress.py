@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,9 @@ class ProgressEvent:
     partial: PartialMask | None = None
 
 
+_CHEAP_S = 0.002
+_COSTLY = 20
+
 Progress = Callable[[ProgressEvent], None]
 CancelCheck = Callable[[], bool]
 
@@ -54,5 +58,20 @@ class Run:
         self.check()
 
     def writing(self, stage: str) -> Callable[[str], None]:
-        """What a model is given to tell its answer while it writes it: without tags, and a stop is heeded."""
-        return lambda answer: self.tell(stage, 0, 1, text=parse_answer(answer).text)
+        """What a model is given to tell its answer while it writes it: without tags, and a stop is heeded.
+
+        An answer that takes long to take apart (an endless one) is told less often, so that telling costs little.
+        """
+        next_at = 0.0
+
+        def take(answer: str) -> None:
+            nonlocal next_at
+            begun = time.monotonic()
+            if begun < next_at:
+                self.check()
+                return
+            self.tell(stage, 0, 1, text=parse_answer(answer).text)
+            ended = time.monotonic()
+            next_at = ended + (_COSTLY * (ended - begun) if ended - begun > _CHEAP_S else 0.0)
+
+        return take
