@@ -227,6 +227,9 @@ class UniBiomedReportWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None:
             self._parameterNode.report = node
         self.readPanel.setConversation(node if node is not None and self.logic.conversation(node) else None)
+        segmentation = self.logic.store.segmentationNode(node) if node is not None else None
+        if segmentation is not None:
+            self.ui.segmentationSelector.setCurrentNode(segmentation)
 
     # The scene
 

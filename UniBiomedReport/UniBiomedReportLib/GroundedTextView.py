@@ -226,10 +226,14 @@ class GroundedTextView:
 
     def _toQt(self, position: int) -> int:
         """A position in Qt's UTF-16 units."""
+        if self.model.text.isascii():
+            return position
         return position + sum(ord(character) > 0xFFFF for character in self.model.text[:position])
 
     def _fromQt(self, position: int) -> int:
         """A position in characters; within a pair of units, before the character."""
+        if self.model.text.isascii():
+            return min(position, len(self.model.text))
         units = 0
         for index, character in enumerate(self.model.text):
             units += 2 if ord(character) > 0xFFFF else 1

@@ -281,7 +281,9 @@ class UniBiomedReportLogic(ScriptedLoadableModuleLogic):
         """Segments, then the report; the generator's return value is its node."""
         result = task.job.result
         segmentation, segmentIds = yield from self._segments(task)
-        return self._added(task, segmentation, segmentIds, figures=figuresOf(result, segmentIds))
+        node = self._added(task, segmentation, segmentIds, figures=figuresOf(result, segmentIds))
+        yield
+        return node
 
     def _answered(self, task: ReportTask, question: str, conversationNode: Any) -> Iterator[None]:
         """A new conversation, or a further turn of the one that was followed up if it is still there."""
@@ -358,6 +360,8 @@ class UniBiomedReportLogic(ScriptedLoadableModuleLogic):
         node = writer.segmentationNode
         if segmentationNode is None and node is not None:
             node.SetName(self.store.scene.GenerateUniqueName(task.title))
+        # Putting the segments into the scene was the longest step; the text has a turn of its own.
+        yield
         return node, dict(writer.written)
 
     @staticmethod

@@ -18,8 +18,9 @@ def pdfSteps(path: str, html: str, title: str) -> Iterator[None]:
     """Write ``path`` in steps of one page; OSError where the file cannot be opened or written."""
     writer = qt.QPdfWriter(path)
     writer.setResolution(DPI)
-    writer.setPageSize(qt.QPageSize(qt.QPageSize.A4))
-    writer.setPageMargins(qt.QMarginsF(0, 0, 0, 0))
+    # One call of the base class: QPdfWriter's own setPageSize hides another in Qt 5.
+    page = qt.QPageLayout(qt.QPageSize(qt.QPageSize.A4), qt.QPageLayout.Portrait, qt.QMarginsF(0, 0, 0, 0))
+    writer.setPageLayout(page)
     writer.setTitle(title)
     writer.setCreator("UniBiomed for 3D Slicer")
     painter = qt.QPainter()

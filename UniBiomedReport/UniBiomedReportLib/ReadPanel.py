@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 from UniBiomedSlicerLib.Modality import MODALITIES, guessModality, knownModality
@@ -40,11 +41,10 @@ class ReadPanel(VTKObservationMixin):
         self._sliceTimer = qt.QTimer()
         self._sliceTimer.setSingleShot(True)
         self._sliceTimer.setInterval(SLICE_MS)
-        self._completer = qt.QCompleter([], ui.questionEdit)
+        self._completer = qt.QCompleter(ui.questionEdit)
         self._completer.setCaseSensitivity(qt.Qt.CaseInsensitive)
         self._completer.setFilterMode(qt.Qt.MatchContains)
         ui.questionEdit.setCompleter(self._completer)
-        ui.questionEdit.setPlaceholderText(_("Is there an abnormality in the liver?"))
         ui.windowSelector.setEditable(True)
         ui.windowSelector.lineEdit().setPlaceholderText(_("Automatic"))
         self._connections = (
@@ -194,7 +194,7 @@ class ReadPanel(VTKObservationMixin):
         self.removeObservers(self._onSliceNode)
         sliceNode = self._sliceNode()
         if sliceNode is not None:
-            self.addObserver(sliceNode, "ModifiedEvent", self._onSliceNode)
+            self.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, self._onSliceNode)
         if self._parameterNode is not None:
             self._parameterNode.view = self._ui.viewSelector.currentText
         self._updateSlice()
@@ -293,6 +293,7 @@ class ReadPanel(VTKObservationMixin):
     def _fillQuestions(self) -> None:
         words = Questions.suggestions(self._logic.service.targets, self._modality())
         self._completer.setModel(qt.QStringListModel(words, self._completer))
+        self._ui.questionEdit.setPlaceholderText(words[0] if words else _("A question about the current slice"))
 
     def _modality(self) -> str:
         box = self._ui.modalitySelector

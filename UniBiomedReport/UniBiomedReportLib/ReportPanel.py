@@ -9,13 +9,14 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 from UniBiomedSlicerLib.ReportStore import ReportError
 from UniBiomedSlicerLib.Signal import Signal
 
 from UniBiomedReportLib import Exporters, ReportDocument
-from UniBiomedReportLib.Figures import confidenceText
+from UniBiomedReportLib.Figures import FIGURES, confidenceText
 from UniBiomedReportLib.GroundedTextView import GroundedTextView
 from UniBiomedReportLib.Logic import UniBiomedReportLogic
 from UniBiomedReportLib.SegmentHighlighter import SegmentHighlighter
@@ -186,7 +187,7 @@ class ReportPanel(VTKObservationMixin):
             return
         if standing["text"] != self.view.text:
             self._logic.store.setText(node, self.view.text, self.view.spans())
-            self._showNotice()
+            self._showNotice(self._document())
 
     def _onEdited(self) -> None:
         self._saveTimer.start()
@@ -211,7 +212,7 @@ class ReportPanel(VTKObservationMixin):
             self._readSegments(document)
             self.view.show(document["text"], document["spans"])
             self._fillTable(document)
-            self.addObserver(node, "ModifiedEvent", self._onNodeModified)
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onNodeModified)
             segmentation = self._segmentationNode()
             if segmentation is not None:
                 for event in (
@@ -220,7 +221,7 @@ class ReportPanel(VTKObservationMixin):
                     slicer.vtkSegmentation.SegmentModified,
                 ):
                     self.addObserver(segmentation.GetSegmentation(), event, self._onSegmentsModified)
-        self._showNotice()
+        self._showNotice(document)
         self._updateButtons()
         self.chosen.emit(self._node)
 
@@ -256,10 +257,10 @@ class ReportPanel(VTKObservationMixin):
 
     def _segmentIds(self, document: dict[str, Any]) -> list[str]:
         named = [one for span in document["spans"] for one in span["segments"]]
-        return list(dict.fromkeys([*named, *self._logic.figures(self._node)]))
+        return list(dict.fromkeys([*named, *(document.get(FIGURES) or {})]))
 
     def _readSegments(self, document: dict[str, Any]) -> None:
-        segmentation, figures = self._segmentationNode(), self._logic.figures(self._node)
+        segmentation, figures = self._segmentationNode(), document.get(FIGURES) or {}
         ids = self._segmentIds(document)
         self._colors.clear()
         self._colors.update(Exporters.segmentColors(segmentation, ids) if segmentation is not None else {})
@@ -272,10 +273,9 @@ class ReportPanel(VTKObservationMixin):
                 self._tips[segmentId] = ", ".join(filter(None, (segment.GetName(), sure)))
 
     def _fillTable(self, document: dict[str, Any]) -> None:
-        self.table.show(self._segmentationNode(), self._segmentIds(document), self._logic.figures(self._node))
+        self.table.show(self._segmentationNode(), self._segmentIds(document), document.get(FIGURES) or {})
 
-    def _showNotice(self) -> None:
-        document = self._document()
+    def _showNotice(self, document: dict[str, Any] | None) -> None:
         ui = self._ui
         ui.noticeLabel.setVisible(document is not None or self._growing is not None)
         edited = _("Edited.") if document is not None and ReportDocument.isEdited(document) else ""
@@ -285,9 +285,9 @@ class ReportPanel(VTKObservationMixin):
         warnings = self._warnings(document) if document is not None else []
         ui.warningLabel.setText("\n".join(warnings))
         ui.warningLabel.setVisible(bool(warnings))
-        figures = self._logic.figures(self._node) if document is not None else {}
+        figures = (document.get(FIGURES) or {}) if document is not None else {}
         sure = confidenceText(item.get("confidence") for item in figures.values())
-        ui.confidenceLabel.setText(_("Confidence {value} (not calibrated)").format(value=sure) if sure else "")
+        ui.confidenceLabel.setText(_("Confidence {value}").format(value=sure) if sure else "")
 
     def _warnings(self, document: dict[str, Any]) -> list[str]:
         said = []
@@ -349,8 +349,9 @@ class ReportPanel(VTKObservationMixin):
 
     def watch(self, node: Any) -> None:
         """A node came into the scene: a segment editor's selected segment marks its phrases."""
-        if node.IsA("vtkMRMLSegmentEditorNode") and not self.hasObserver(node, "ModifiedEvent", self._onSegmentEditor):
-            self.addObserver(node, "ModifiedEvent", self._onSegmentEditor)
+        event = vtk.vtkCommand.ModifiedEvent
+        if node.IsA("vtkMRMLSegmentEditorNode") and not self.hasObserver(node, event, self._onSegmentEditor):
+            self.addObserver(node, event, self._onSegmentEditor)
 
     def _watchSegmentEditors(self) -> None:
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode"):

@@ -8,6 +8,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -278,6 +279,47 @@ def test_pictures_are_turned_as_radiologists_see_them(host, engine, affine, axis
     assert image[-height // 8, width // 8] < 60
     assert image[height // 8, -width // 8] < 60
     assert max(height, width) == Pictures.SIDE
+
+
+def test_a_colour_picture_of_one_slice_is_shown_as_it_is(host, engine):
+    array = np.zeros((1, 20, 30, 3), np.uint8)
+    array[0, :10, :15] = (250, 10, 10)
+    node = host.addVolume(array, np.diag([-1.0, -1.0, 1.0, 1.0]), className="vtkMRMLVectorVolumeNode")
+    steps = Pictures.pictureSteps(node, None, [], {}, {"axis": "axial", "window": {"name": "none", "kind": "none"}})
+    pictures = None
+    try:
+        while True:
+            next(steps)
+    except StopIteration as ended:
+        pictures = ended.value
+    image = pictures[0].image
+    assert image.shape == (320, 480, 3)
+    assert tuple(image[10, 10]) == (250, 10, 10)
+    assert image[-10, -10].max() == 0
+
+
+def test_the_structured_report_of_a_dicom_series_refers_to_it(host, module, report, realExports, volume, tmp_path):
+    hd, pydicom = pytest.importorskip("highdicom"), pytest.importorskip("pydicom")
+    uids = [f"1.2.3.4.{k}" for k in range(14)]
+    volume.SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+    values = {
+        "0008,0016": "1.2.840.10008.5.1.4.1.1.2", "0010,0010": "Doe^Jane", "0010,0020": "P1", "0010,0030": "not a date",
+        "0010,0040": "F", "0008,0020": "20240102", "0020,000D": "1.2.3", "0020,000E": "1.2.3.4", "0020,0052": "1.2.9",
+    }  # fmt: skip
+    database = SimpleNamespace(isOpen=True, instanceValue=lambda uid, tag: values.get(tag, ""))
+    slicer.dicomDatabase = database
+    try:
+        assert exportTo(host, module, "dicom-sr", tmp_path / "report.dcm") == "report.dcm was written."
+    finally:
+        del slicer.dicomDatabase
+    read = hd.sr.Comprehensive3DSR.from_dataset(pydicom.dcmread(tmp_path / "report.dcm"))
+    assert (str(read.PatientName), read.PatientID, read.PatientBirthDate) == ("Doe^Jane", "P1", "")
+    assert read.StudyInstanceUID == "1.2.3"
+    sources = read.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert [item.ReferencedSOPInstanceUID for item in sources] == uids
+    aorta = next(g for g in read.content.get_image_measurement_groups() if g.tracking_identifier == "aorta")
+    known = next(item for item in module.logic.figures(report).values() if item["target"] == "aorta")
+    assert [image.referenced_sop_instance_uid for image in aorta.source_images] == [uids[k] for k in known["slices"]]
 
 
 # Without the window

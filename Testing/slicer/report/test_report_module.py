@@ -10,6 +10,7 @@ import pytest
 import qt
 import slicer
 from fake_engine import recordedResult
+from UniBiomedSlicerLib.SliceGeometry import axisOfSliceNode
 
 TEXT = "liver tumor. a small hypodense tumor is seen in the liver."
 
@@ -183,8 +184,8 @@ def test_clicking_a_phrase_goes_to_its_slice_and_selects_its_segment(host, modul
     spleen = segmentNamed(module, "spleen")
     assert module.table.selection() == [spleen]
     assert marked(module) == ["spleen"]
-    host.spin(until=lambda: "axial slice" in module.ui.sliceLabel.text and "13 (" not in module.ui.sliceLabel.text)
-    index = int(module.ui.sliceLabel.text.split()[2])
+    axis, index = axisOfSliceNode(host.sliceNode("Red"), volume)
+    host.spin(until=lambda: module.ui.sliceLabel.text.startswith(f"{axis} slice {index} "))
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(module.report._segmentationNode(), spleen, volume)
     areas = mask.reshape(mask.shape[0], -1).sum(axis=1)
     assert areas[index] == areas.max()
@@ -624,3 +625,21 @@ def test_a_volume_without_a_rectangular_grid_is_refused_in_words(host, module, e
     host.click(module.ui.reportButton)
     assert "non-linear" in module.ui.statusLabel.text
     assert engine.jobs == []
+
+
+def test_clicking_a_phrase_goes_to_the_right_slice_of_a_turned_volume(host, module, engine, volume):
+    import vtk
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Turned")
+    turn = vtk.vtkTransform()
+    turn.RotateX(20)
+    turn.Translate(30, -12, 40)
+    transform.SetMatrixTransformToParent(turn.GetMatrix())
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    interpretation(host, module)
+    clickOn(host, module, "spleen")
+    spleen = segmentNamed(module, "spleen")
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(module.report._segmentationNode(), spleen, volume)
+    index = axisOfSliceNode(host.sliceNode("Red"), volume)[1]
+    areas = mask.reshape(mask.shape[0], -1).sum(axis=1)
+    assert areas[index] == areas.max()
