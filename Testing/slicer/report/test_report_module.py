@@ -11,6 +11,7 @@ import qt
 import slicer
 from fake_engine import recordedResult
 from UniBiomedSlicerLib.SliceGeometry import axisOfSliceNode
+from UniBiomedSlicerLib.VolumeGeometry import worldIjkToRas
 
 TEXT = "liver tumor. a small hypodense tumor is seen in the liver."
 
@@ -627,7 +628,7 @@ def test_a_volume_without_a_rectangular_grid_is_refused_in_words(host, module, e
     assert engine.jobs == []
 
 
-def test_clicking_a_phrase_goes_to_the_right_slice_of_a_turned_volume(host, module, engine, volume):
+def test_clicking_a_phrase_leads_the_view_through_its_segment_in_a_turned_volume(host, module, engine, volume):
     import vtk
 
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Turned")
@@ -640,6 +641,10 @@ def test_clicking_a_phrase_goes_to_the_right_slice_of_a_turned_volume(host, modu
     clickOn(host, module, "spleen")
     spleen = segmentNamed(module, "spleen")
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(module.report._segmentationNode(), spleen, volume)
-    index = axisOfSliceNode(host.sliceNode("Red"), volume)[1]
-    areas = mask.reshape(mask.shape[0], -1).sum(axis=1)
-    assert areas[index] == areas.max()
+    largest = mask.reshape(mask.shape[0], -1).sum(axis=1).argmax()
+    sliceToRas = slicer.util.arrayFromVTKMatrix(host.sliceNode("Red").GetSliceToRAS())
+    voxels = np.argwhere(mask[largest])
+    kji = np.column_stack([np.full(len(voxels), largest), voxels])
+    points = np.column_stack([kji[:, ::-1], np.ones(len(kji))]) @ worldIjkToRas(volume).T
+    distances = np.abs((points[:, :3] - sliceToRas[:3, 3]) @ sliceToRas[:3, 2])
+    assert distances.min() < 0.1, "the view's plane cuts the segment's largest slice"
