@@ -382,3 +382,37 @@ def test_cleanup_lets_go_of_everything(bench):
     assert preview.GetScene() is None
     bench.editor.setCurrentSegmentID(bench.other)
     bench.engine.capabilitiesChanged.emit()
+
+
+def test_return_starts_a_search_and_never_drops_one(bench):
+    bench.host.type(bench.ui.promptEdit, "spleen\n")
+    assert len(bench.engine.jobs) == 1
+    bench.host.type(bench.ui.promptEdit, "\n")
+    assert bench.effect.run.state == "running"
+    bench.engine.jobs[0].finishWith(answer(LIVER, target="spleen"))
+    bench.host.spin(until=lambda: not bench.effect.run.isActive)
+    bench.host.type(bench.ui.promptEdit, "\n")
+    assert bench.effect.run.state == "ready"
+    assert len(bench.engine.jobs) == 1
+
+
+def test_several_targets_go_into_the_segment_together(bench):
+    job = bench.search(prompt="liver, spleen")
+    assert job.parameters["targets"] == ["liver", "spleen"]
+    spleen = block((5, 7), (1, 4), (1, 4))
+    result = answer(LIVER)
+    result["segments"] += answer(spleen, target="spleen")["segments"]
+    job.finishWith(result)
+    bench.host.spin(until=lambda: not bench.effect.run.isActive)
+    bench.host.click(bench.ui.applyButton)
+    assert (bench.mask(bench.liver) == (LIVER | spleen)).all()
+
+
+def test_a_mask_outside_the_volume_is_refused_with_a_reason(bench):
+    job = bench.search()
+    result = answer(LIVER)
+    result["segments"][0]["mask"]["offset"] = [7, 5, 6]
+    job.finishWith(result)
+    bench.host.spin(until=lambda: not bench.effect.run.isActive)
+    assert "cannot be used" in bench.status()
+    assert not bench.mask(bench.liver).any()

@@ -23,10 +23,12 @@ _UI = Path(__file__).parents[1] / "Resources" / "UI" / "SegmentEditorUniBiomed.u
 
 
 class EffectPanel:
-    """``changed()`` follows every choice of the user; the others are the buttons."""
+    """``changed()`` follows every choice of the user, ``returnPressed()`` Return in the prompt; the others are the
+    buttons."""
 
     def __init__(self) -> None:
         self.changed = Signal("EffectPanel.changed")
+        self.returnPressed = Signal("EffectPanel.returnPressed")
         self.runPressed = Signal("EffectPanel.runPressed")
         self.applyPressed = Signal("EffectPanel.applyPressed")
         self.addPressed = Signal("EffectPanel.addPressed")
@@ -37,7 +39,7 @@ class EffectPanel:
         self.prompt = PromptLine(self.ui.promptEdit, self.ui.feedbackLabel, self._modalityOfPrompt, takesEscape=False)
         self.knownModality: str | None = None
         self.prompt.changed.connect(self.changed.emit)
-        self.prompt.applied.connect(self._onReturn)
+        self.prompt.applied.connect(self.returnPressed.emit)
         self._scope = ChoiceBox(self.ui.scopeBox, lambda value: self._onScope(value))
         self._modality = ChoiceBox(self.ui.modalityBox, lambda value: self._onModality(value))
         self._operation = ChoiceBox(self.ui.operationBox, lambda value: self._onOperation(value))
@@ -124,7 +126,8 @@ class EffectPanel:
         self._buttons.clear()
         for part in (self.prompt, self._scope, self._modality, self._operation):
             part.cleanup()
-        for signal in (self.changed, self.runPressed, self.applyPressed, self.addPressed, self.discardPressed):
+        buttons = (self.runPressed, self.applyPressed, self.addPressed, self.discardPressed)
+        for signal in (self.changed, self.returnPressed, *buttons):
             signal.disconnectAll()
 
     def _modalityOfPrompt(self) -> str | None:
@@ -142,9 +145,6 @@ class EffectPanel:
     def _onOperation(self, value: str) -> None:
         self.operation = value
         self.changed.emit()
-
-    def _onReturn(self) -> None:
-        self.runPressed.emit()
 
     def _onRun(self, checked: bool = False) -> None:
         self.runPressed.emit()

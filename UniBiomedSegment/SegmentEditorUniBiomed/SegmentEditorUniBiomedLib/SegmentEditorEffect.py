@@ -67,6 +67,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self.panel = EffectPanel()
         self.scriptedEffect.addOptionsWidget(self.panel.widget)
         self.panel.changed.connect(self.updateMRMLFromGUI)
+        self.panel.returnPressed.connect(self.onReturn)
         self.panel.runPressed.connect(self.onRunOrCancel)
         self.panel.applyPressed.connect(self.onApply)
         self.panel.addPressed.connect(self.onAddAsNew)
@@ -135,6 +136,11 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._refresh()
 
     # What the buttons do
+
+    def onReturn(self):
+        """Start a search, but never cancel one or drop a result that waits: Return is easily pressed twice."""
+        if self.run is None or not (self.run.isActive or self.run.state == READY):
+            self.onRunOrCancel()
 
     def onRunOrCancel(self):
         """Start a search, or cancel the one that is on its way."""
