@@ -12,7 +12,7 @@ visibility, window and opacity are those of the display nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def planeView(
     corners[:, :3] = corners[:, :3] * np.array(volumeNode.GetImageData().GetDimensions()) - 0.5
     world = (corners @ affine.T)[:, :3]
     centre = (world.max(axis=0) + world.min(axis=0)) / 2
-    point = (affine @ np.append(np.array(focus, float)[::-1], 1.0))[:3]
+    point = worldOf(volumeNode, focus)
     extent = world.max(axis=0) - world.min(axis=0)
     spacing = max(abs(extent @ right) / size[0], abs(extent @ up) / size[1]) / zoom
     middle = point + right * ((centre - point) @ right) / zoom + up * ((centre - point) @ up) / zoom
@@ -79,7 +79,7 @@ def planeView(
     xyToRas[:3, 0], xyToRas[:3, 1], xyToRas[:3, 2] = right * spacing, up * spacing, np.cross(right, up)
     xyToRas[:3, 3] = middle - right * spacing * (size[0] - 1) / 2 - up * spacing * (size[1] - 1) / 2
     picture = _paint(xyToRas, size, volumeNode, segmentationNode, segmentIds, set(highlight))
-    _decorate(picture, axis, right, up, volumeNode.GetName())
+    decorate(picture, axis, right, up, volumeNode.GetName())
     return picture
 
 
@@ -91,16 +91,24 @@ def threeViews(
     **options: Any,
 ) -> Image.Image:
     """The axial view large on the left, sagittal and coronal on the right; ``options`` are those of planeView."""
-    if focus is None:
-        focus = middleOf(segmentationNode, volumeNode)
+    place = middleOf(segmentationNode, volumeNode) if focus is None else focus
+    return arrange(lambda axis, part: planeView(volumeNode, axis, place, part, segmentationNode, **options), size)
+
+
+def arrange(paint: Callable[[str, tuple[int, int]], Image.Image], size: tuple[int, int]) -> Image.Image:
+    """One picture of ``paint(axis, (width, height))`` for the three axes."""
     width, height = size
     left, top = width * 2 // 3, height // 2
     canvas = Image.new("RGB", size, _BACKGROUND)
-    canvas.paste(planeView(volumeNode, "axial", focus, (left - 2, height), segmentationNode, **options), (0, 0))
-    for axis, y, tall in (("sagittal", 0, top - 1), ("coronal", top + 1, height - top - 1)):
-        view = planeView(volumeNode, axis, focus, (width - left, tall), segmentationNode, **options)
-        canvas.paste(view, (left, y))
+    canvas.paste(paint("axial", (left - 2, height)), (0, 0))
+    canvas.paste(paint("sagittal", (width - left, top - 1)), (left, 0))
+    canvas.paste(paint("coronal", (width - left, height - top - 1)), (left, top + 1))
     return canvas
+
+
+def worldOf(volumeNode: Any, voxel: Sequence[float]) -> np.ndarray:
+    """World RAS of a voxel (k, j, i)."""
+    return (worldIjkToRas(volumeNode) @ np.append(np.array(voxel, float)[::-1], 1.0))[:3]
 
 
 def window(panel: Image.Image | Path | str, views: Image.Image) -> Image.Image:
@@ -226,7 +234,8 @@ def _blend(colours: np.ndarray, inside: np.ndarray, segmentationNode: Any, segme
     colours[outline] += (colour - colours[outline]) * 0.9 * strength
 
 
-def _decorate(picture: Image.Image, axis: str, right: np.ndarray, up: np.ndarray, name: str) -> None:
+def decorate(picture: Image.Image, axis: str, right: np.ndarray, up: np.ndarray, name: str) -> None:
+    """Draw Slicer's coloured bar, the letters of the screen's directions (RAS) and the volume's name."""
     draw, font = ImageDraw.Draw(picture), _font(14)
     draw.rectangle((0, 0, picture.width, 5), fill=BARS[axis])
     ends = {

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
+import photograph
+import pytest
 import render
+from UniBiomedSlicerLib import SliceGeometry
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
 
 SHAPE = (20, 40, 40)
@@ -62,3 +65,61 @@ def test_a_view_of_the_scene_is_painted_through_its_own_matrix(mrml):
     )
     writer.segmentationNode.SetAndObserveTransformNodeID(node.GetTransformNodeID())
     assert np.asarray(render.sliceView(view, node, writer.segmentationNode)).max() == 0
+
+
+@pytest.fixture
+def camera(mrml):
+    if not photograph.isPossible():
+        pytest.skip("there is no EGL to draw with")
+    logic = mrml.host.app.layoutManager().sliceWidget("Red").sliceLogic()
+    logic.GetSliceNode().SetOrientation("Axial")
+    logic.GetSliceNode().SetDimensions(200, 200, 1)
+    made = photograph.SliceCamera(logic)
+    yield made
+    made.close()
+
+
+def _coloured(picture):
+    pixels = np.asarray(picture).astype(int)
+    return (pixels.max(axis=2) - pixels.min(axis=2)) > 25
+
+
+def test_slicers_own_views_show_masks_as_they_come_and_the_final_ones(mrml, camera):
+    """Slices are added without telling the labelmap's image, so that surfaces stay: the views must show them still."""
+    node, _mask = _bright(mrml, np.diag([-1.0, -1.0, 2.0, 1.0]))
+    logic = mrml.host.app.layoutManager().sliceWidget("Red").sliceLogic()
+    logic.GetSliceCompositeNode().SetBackgroundVolumeID(node.GetID())
+    logic.FitSliceToAll(200, 200)
+    SliceGeometry.jumpToSlice(node, "axial", 10)
+    writer = SegmentationWriter(node, targets=[])
+    segmentation = writer.createSegmentationNode()
+    liver = writer.startSegment(segmentation, "liver in abdomen CT")
+    assert not _coloured(camera.picture()).any()
+    seen = []
+    for columns in (5, 10, 15):
+        writer.addSlice(segmentation, liver, ((10, 10, 0), np.ones((1, 20, columns), bool)))
+        seen.append(int(_coloured(camera.picture()).sum()))
+    assert 0 < seen[0] < seen[1] < seen[2]
+    writer.addSlice(segmentation, liver, ((4, 0, 0), np.ones((1, 40, 40), bool)))
+    assert int(_coloured(camera.picture()).sum()) == seen[2]
+    final = np.zeros(SHAPE, bool)
+    final[10, 10:30, 25:40] = True
+    writer.write(mrml.resultOf(SHAPE, [mrml.segmentItem("s1", "liver", final)]), segmentation)
+    shown = _coloured(camera.picture())
+    assert abs(int(shown.sum()) - seen[2]) < 0.1 * seen[2]
+    # Columns run to the patient's left, which is on the right of the screen.
+    assert np.nonzero(shown)[1].mean() > 100
+    painted = _coloured(render.sliceView(logic.GetSliceNode(), node, segmentation))
+    assert (painted & shown).sum() > 0.9 * (painted | shown).sum()
+
+
+def test_photographs_and_paintings_agree(mrml):
+    if not photograph.isPossible():
+        pytest.skip("there is no EGL to draw with")
+    node, mask = _bright(mrml, np.array([[0, 0, 2.0, 0], [0, -1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1]]))
+    writer = SegmentationWriter(node, targets=[])
+    writer.write(mrml.resultOf(SHAPE, [mrml.segmentItem("s1", "liver", mask)]))
+    photo = _coloured(photograph.threeViews(node, writer.segmentationNode, size=(480, 320)))
+    assert photo[20:300, 20:300].any()
+    assert photo[20:140, 340:460].any()
+    assert photo[180:300, 340:460].any()
