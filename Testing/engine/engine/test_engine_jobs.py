@@ -56,6 +56,19 @@ def test_the_masks_told_on_the_way_are_those_of_the_result(rig, bench):
     assert {event["target"] for event in masks} == {"liver", "spleen"}
 
 
+def test_the_window_told_with_the_volume_is_that_of_jobs_that_name_none(rig, bench):
+    array = bench.torso()
+    told = bench.describe(array, window="ct-lung")
+    item = rig.engine.volumes.declare(rig.session, told)
+    assert item.complete
+    windows = []
+    for parameters in ({}, {"window": "full"}):
+        job = rig.submit("report", volume=item.id, **parameters)
+        rig.finish(job)
+        windows.append(from_json(job.result_document()).provenance.window["name"])
+    assert windows == ["ct-lung", "full"]
+
+
 def test_jobs_are_done_in_order_and_told_how_many_are_before_them(rig):
     first = rig.start_and_hold()
     second, third = rig.submit(), rig.submit()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unibiomed.engine.events import EventLog
-from unibiomed.engine.jobs import Job
+from unibiomed.engine.jobs import Job, Work
 from unibiomed.engine.ladder import climb
 from unibiomed.engine.limits import Limits
 from unibiomed.engine.memory import give_back
@@ -21,7 +21,7 @@ from unibiomed.engine.parameters import Parameters, parse_parameters
 from unibiomed.engine.queue import JobQueue
 from unibiomed.engine.refusal import Refused
 from unibiomed.engine.sessions import Sessions
-from unibiomed.engine.volume_store import VolumeStore
+from unibiomed.engine.volume_store import StoredVolume, VolumeStore
 from unibiomed.engine.work import run_task
 
 _LOG = logging.getLogger("unibiomed.engine")
@@ -98,19 +98,18 @@ class Engine:
             raise Refused("volume_incomplete", "The volume has not arrived whole yet; send the rest of its data first.")
         if self.models.model is None and not self.jobs.expects("load"):
             raise Refused("no_model", "No model is loaded; load one first.")
-        data = stored.volume
+        data, window = stored.volume, stored.description.window
 
         def work(job: Job) -> tuple[bytes, dict[str, Any]]:
             if self.models.model is None:
                 raise Refused("no_model", "No model is loaded; load one first.")
 
             def attempt(model: Any, batch_size: int | None) -> tuple[bytes, dict[str, Any]]:
-                return run_task(task, model, data, checked, batch_size, job)
+                return run_task(task, model, data, checked, job, batch_size=batch_size, window=window)
 
             return climb(self.models, attempt, getattr(checked, "batch_size", None), job.notice)
 
-        job = self._job(session, task, work)
-        job.stored, job.volume_id = stored, stored.id
+        job = self._job(session, task, work, stored)
         stored.jobs.add(job.id)
         try:
             return self.jobs.put(job)
@@ -118,8 +117,8 @@ class Engine:
             stored.jobs.discard(job.id)
             raise
 
-    def _job(self, session: str, task: str, work: Callable[[Job], tuple[bytes, dict[str, Any]]]) -> Job:
-        return Job(session, task, work, EventLog(self.limits.event_bytes))
+    def _job(self, session: str, task: str, work: Work, stored: StoredVolume | None = None) -> Job:
+        return Job(session, task, work, EventLog(self.limits.event_bytes), stored)
 
     def _watch_leases(self) -> None:
         interval = min(5.0, self.limits.lease_seconds / 4)

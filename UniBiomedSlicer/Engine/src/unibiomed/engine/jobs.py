@@ -17,6 +17,7 @@ from unibiomed.engine.volume_store import StoredVolume
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
+Work = Callable[["Job"], tuple[bytes, dict[str, Any]]]
 
 
 @dataclass(eq=False)
@@ -25,7 +26,7 @@ class Job:
 
     session: str
     task: str
-    work: Callable[[Job], tuple[bytes, dict[str, Any]]] | None
+    work: Work | None
     log: EventLog
     stored: StoredVolume | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -14,16 +14,24 @@ if TYPE_CHECKING:
 
 
 def run_task(
-    task: str, model: Any, volume: Volume, parameters: Parameters, batch_size: int | None, job: Job
+    task: str,
+    model: Any,
+    volume: Volume,
+    parameters: Parameters,
+    job: Job,
+    *,
+    batch_size: int | None = None,
+    window: str | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """The result of ``unibiomed.tasks.<task>`` as JSON (see ``unibiomed.tasks.schema``), and a summary of it.
 
-    ``batch_size`` overrules that of the parameters where the task has one.
+    ``batch_size`` overrules that of the parameters where the task has one; ``window`` stands in where they have none.
     """
     from unibiomed import tasks
     from unibiomed.tasks.schema import to_json
 
     arguments = parameters.arguments()
+    arguments["window"] = arguments["window"] or window
     if "batch_size" in arguments:
         arguments["batch_size"] = batch_size
     if "region" in arguments:
