@@ -6,9 +6,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 TYPES = {".mrml": "SceneFile", ".mrb": "SceneFile", ".txt": "TextFile", ".json": "TextFile"}
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+def _picture(path: str, name: str) -> Any:
+    """slicer-core has no reader for pictures; desktop Slicer gives pixels of 1 mm, the first row in front."""
+    reader = vtk.vtkImageReader2Factory.CreateImageReader2(path)
+    if reader is None:
+        return None
+    reader.SetFileName(path)
+    reader.Update()
+    pixels = reader.GetOutput()
+    width, height, _ = pixels.GetDimensions()
+    # VTK counts rows from below.
+    array = vtk_to_numpy(pixels.GetPointData().GetScalars()).reshape(1, height, width, -1)[:, ::-1]
+    isGrey = array.shape[-1] == 1
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode" if isGrey else "vtkMRMLVectorVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array[..., 0] if isGrey else array))
+    node.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    node.CreateDefaultDisplayNodes()
+    return node
 
 
 class IOManager:
@@ -41,6 +64,8 @@ class IOManager:
 
     def _read(self, fileType: str, path: str, properties: dict[str, Any]) -> Any:
         name = properties.get("name") or Path(path).name.split(".")[0]
+        if fileType == "VolumeFile" and Path(path).suffix.lower() in PICTURES:
+            return _picture(path, name)
         if fileType == "VolumeFile":
             logic = slicer.modules.volumes.logic()
             return logic.AddArchetypeVolume(path, name, 1 if properties.get("labelmap") else 0)

@@ -221,3 +221,18 @@ def test_an_editor_effect_written_in_python_is_driven_by_the_real_logic(host):
     editor = host.segmentEditor()
     assert editor.availableEffectNames() == []
     assert editor.activeEffect() is None
+
+
+def test_a_picture_is_loaded_as_slicer_lays_it(host, tmp_path):
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 9, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    node = slicer.util.loadVolume(str(tmp_path / "picture.png"))
+    assert node.IsA("vtkMRMLVectorVolumeNode")
+    assert (slicer.util.arrayFromVolume(node)[0] == pixels).all()
+    ras = [0.0] * 4
+    matrix = slicer.vtkMRMLSliceNode().GetSliceToRAS()
+    node.GetIJKToRASMatrix(matrix)
+    matrix.MultiplyPoint((1, 1, 0, 1), ras)
+    assert ras[:3] == [-1, -1, 0]
