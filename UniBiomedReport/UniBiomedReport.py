@@ -98,18 +98,21 @@ class UniBiomedReportWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self._onSceneEndImport)
         self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
+        self.reportPanel.refresh()
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
         """Called when Slicer ends or the module is reloaded."""
         for task in (self._task, self._offered):
             if task is not None:
-                task.cancel()
+                task.abandon()
+        self._task = self._offered = None
         self.removeObservers()
         self.setParameterNode(None)
         for part in (self.reportPanel, self.readPanel, self.strip, self.logic):
             if part is not None:
                 part.cleanup()
+        self.reportPanel = self.readPanel = self.strip = None
 
     def enter(self) -> None:
         """Called each time the user opens the module."""
@@ -118,7 +121,8 @@ class UniBiomedReportWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         """Called each time the user opens another module."""
-        self.reportPanel.leave()
+        if self.reportPanel is not None:
+            self.reportPanel.leave()
         if self._parameterNode is not None and self._parameterNodeGuiTag is not None:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
@@ -260,6 +264,8 @@ class UniBiomedReportWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onNodeRemoved(self, _caller: Any, _event: str, node: Any) -> None:
         if node.IsA("vtkMRMLTextNode"):
             self.reportPanel.refreshLater()
+        elif node.IsA("vtkMRMLSegmentationNode") or node.IsA("vtkMRMLScalarVolumeNode"):
+            self.reportPanel.reloadLater()
 
 
 class UniBiomedReportTest(ScriptedLoadableModuleTest):

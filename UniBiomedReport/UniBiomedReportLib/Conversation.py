@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions and answers about one slice, one after the other, as one text with links. Plain Python.
+"""Questions and answers about one slice, one after the other, as one text with links.
 
 The text of the report is the user's to edit; a new answer is put behind whatever stands there. What the model is sent
 as history is its own record, which no edit changes.
@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-QUESTION = "Q: "
-ANSWER = "A: "
-UNRELIABLE = " [unreliable: not a question that the model was trained on]"
+from slicer.i18n import tr as _
 
 
 @dataclass(frozen=True)
@@ -101,5 +99,6 @@ class Conversation:
 
 def turnText(turn: Turn) -> tuple[str, int]:
     """Return one question and its answer as text, and where the answer's own words begin in it."""
-    head = f"{QUESTION}{turn.question}\n{ANSWER}"
-    return f"{head}{turn.text}{UNRELIABLE if turn.offTemplate else ''}", len(head)
+    head = _("Q: {question}").format(question=turn.question) + "\n" + _("A: ")
+    mark = _(" [unreliable: not a question that the model was trained on]") if turn.offTemplate else ""
+    return f"{head}{turn.text}{mark}", len(head)

@@ -48,6 +48,9 @@ class ReportPanel(VTKObservationMixin):
         self._tips: dict[str, str] = {}
         self._growing: tuple[str, str] | None = None
         self._isRefreshing = False
+        self._isStale = False
+        self._isDirty = False
+        self._problems: list[str] = []
         self._highlighter = SegmentHighlighter()
         self.view = GroundedTextView(ui.reportText, self._colors.get, lambda one: self._tips.get(one, ""))
         self.table = SegmentTable(ui.segmentTable)
@@ -87,7 +90,6 @@ class ReportPanel(VTKObservationMixin):
         self.table.activated.connect(self._onSegmentActivated)
         self.table.visibilityChanged.connect(self._onVisibility)
         self._watchSegmentEditors()
-        self.refresh()
 
     def cleanup(self) -> None:
         """Save what was typed and let go of everything that is watched."""
@@ -118,10 +120,16 @@ class ReportPanel(VTKObservationMixin):
         self._refreshTimer.stop()
         self._highlighter.clear()
         self._growing = None
+        self._node = None
         self._show(None)
 
     def refreshLater(self) -> None:
         """Look for reports again once the scene has settled."""
+        self._refreshTimer.start()
+
+    def reloadLater(self) -> None:
+        """Show the same report again once the scene has settled: what it is about has changed or gone."""
+        self._isStale = True
         self._refreshTimer.start()
 
     def refresh(self) -> None:
@@ -142,8 +150,13 @@ class ReportPanel(VTKObservationMixin):
             box.addItem(one.GetName(), one.GetID())
         box.setCurrentIndex(box.findData(GROWING if node is None else node.GetID()))
         self._isRefreshing = False
-        if node is not self._node or (node is None and self._growing is None):
+        if node is not self._node or self._isStale or (node is None and self._growing is None):
+            self._isStale = False
             self._show(node)
+        problems = [one for one in self._logic.store.problems if one not in self._problems]
+        self._problems = list(self._logic.store.problems)
+        if problems:
+            self.told.emit(problems[0])
         self._updateButtons()
 
     # While it is being written
@@ -178,23 +191,17 @@ class ReportPanel(VTKObservationMixin):
     def flush(self) -> None:
         """Put what was typed into the scene."""
         self._saveTimer.stop()
-        node = self._node
-        if node is None or node.GetScene() is None:
-            return
-        try:
-            standing = self._logic.store.document(node)
-        except ReportError:
-            return
-        if standing["text"] != self.view.text:
-            self._logic.store.setText(node, self.view.text, self.view.spans())
+        isDirty, self._isDirty = self._isDirty, False
+        if isDirty and self._document() is not None:
+            self._logic.store.setText(self._node, self.view.text, self.view.spans())
             self._showNotice(self._document())
 
     def _onEdited(self) -> None:
+        self._isDirty = True
         self._saveTimer.start()
 
     def _show(self, node: Any) -> None:
-        if node is not self._node:
-            self.flush()
+        self.flush()
         self.removeObservers(self._onNodeModified)
         self.removeObservers(self._onSegmentsModified)
         self._highlighter.clear()
@@ -234,7 +241,7 @@ class ReportPanel(VTKObservationMixin):
         index = self._ui.reportSelector.findData(self._node.GetID())
         if index >= 0 and self._ui.reportSelector.itemText(index) != self._node.GetName():
             self._ui.reportSelector.setItemText(index, self._node.GetName())
-        if not self._saveTimer.active and document["text"] != self.view.text:
+        if not self._isDirty and document["text"] != self.view.text:
             self._show(self._node)
 
     def _onSegmentsModified(self, _caller: Any, _event: str) -> None:

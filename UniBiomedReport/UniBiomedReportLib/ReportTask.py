@@ -73,6 +73,12 @@ class ReportTask:
         elif self.state == OFFERED:
             self.discard()
 
+    def abandon(self) -> None:
+        """Stop it and tell nobody; for when those who listen go."""
+        self._dropListeners()
+        self.cancel()
+        self.state = CANCELLED
+
     def keep(self) -> None:
         """Put an offered result into the scene all the same."""
         if self.state == OFFERED:
@@ -102,6 +108,8 @@ class ReportTask:
         self.noticed.emit(sentence)
 
     def _onJobFinished(self, job: Any) -> None:
+        if self.hasEnded:
+            return
         if job.state == jobs.CANCELLED:
             self._end(CANCELLED, job.message)
         elif job.state != jobs.DONE:
@@ -133,5 +141,8 @@ class ReportTask:
         self.state = state
         self.message = message
         self.finished.emit(self)
+        self._dropListeners()
+
+    def _dropListeners(self) -> None:
         for signal in (self.textGrew, self.progressed, self.noticed, self.offered, self.finished):
             signal.disconnectAll()

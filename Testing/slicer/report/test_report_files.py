@@ -141,7 +141,7 @@ def test_words_of_a_report_cannot_become_markup(host, module, report, tmp_path):
 
 
 def test_the_pdf_has_pages_with_the_notice_on_each(host, module, report, tmp_path):
-    module.logic.store.setText(report, "\n\n".join(["A long report. " * 20] * 30), [])
+    module.logic.store.setText(report, "\n\n".join(["A long report. " * 20] * 60), [])
     path = tmp_path / "report.pdf"
     assert exportTo(host, module, "pdf", path) == "report.pdf was written."
     data = path.read_bytes()

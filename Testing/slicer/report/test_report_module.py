@@ -648,3 +648,42 @@ def test_clicking_a_phrase_leads_the_view_through_its_segment_in_a_turned_volume
     points = np.column_stack([kji[:, ::-1], np.ones(len(kji))]) @ worldIjkToRas(volume).T
     distances = np.abs((points[:, :3] - sliceToRas[:3, 3]) @ sliceToRas[:3, 2])
     assert distances.min() < 0.1, "the view's plane cuts the segment's largest slice"
+
+
+def test_a_report_whose_segmentation_was_deleted_keeps_its_words(host, module):
+    node = interpretation(host, module)
+    text = module.view.text
+    slicer.mrmlScene.RemoveNode(module.report._segmentationNode())
+    host.spin(until=lambda: module.ui.segmentTable.rowCount == 0)
+    assert module.report.node is node
+    assert module.view.text == text
+    assert module.view.browser.extraSelections() == []
+    hover(host, module, "aorta")
+
+
+def test_what_was_typed_is_not_lost_when_a_node_goes(host, module, volume):
+    interpretation(host, module)
+    put(module, "CT image")
+    host.type(module.view.browser, "Checked. ")
+    slicer.mrmlScene.RemoveNode(volume)
+    host.spin(until=lambda: "no longer in the scene" in module.ui.warningLabel.text)
+    assert module.view.text.startswith("Checked. CT image")
+    assert module.logic.store.document(module.report.node)["text"].startswith("Checked. CT image")
+
+
+def test_a_module_that_is_unloaded_hears_nothing_of_its_reading(host, module, engine):
+    host.click(module.ui.interpretButton)
+    job = engine.jobs[-1]
+    module.widget.cleanup()
+    job.growText("liver")
+    job.finishWith()
+    host.spin()
+    assert slicer.util.getNodesByClass("vtkMRMLTextNode") == []
+
+
+def test_a_damaged_report_is_told_and_left_out(host, module):
+    node = interpretation(host, module)
+    node.SetText("{")
+    host.spin(until=lambda: "not a readable report" in module.ui.statusLabel.text)
+    assert module.ui.reportSelector.count == 0
+    assert module.view.text == ""
