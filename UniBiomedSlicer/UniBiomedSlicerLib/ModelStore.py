@@ -22,7 +22,6 @@ from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step, StepError
 from UniBiomedSlicerLib.Settings import Settings
 from UniBiomedSlicerLib.Signal import Signal
 
-
 _PROGRESS = ("--json", "--progress", "lines")
 
 

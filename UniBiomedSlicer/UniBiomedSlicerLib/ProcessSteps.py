@@ -156,7 +156,7 @@ class ProcessSteps:
             step = self._current
             self._release()
             if step is not None:
-                self._failed(step, _("{program} could not be started").format(program=step.program))
+                self._failed(step, _("the program {program} could not be started").format(program=step.program), "")
 
     def _onFinished(self, code: int, status: int = 0) -> None:
         self._readOutput()
@@ -184,7 +184,7 @@ class ProcessSteps:
                 return
         self._next()
 
-    def _failed(self, step: Step, words: str) -> None:
+    def _failed(self, step: Step, words: str, advice: str | None = None) -> None:
         if self.cancelled:
             self._end(False, "")
         elif step.mayFail:
@@ -193,7 +193,7 @@ class ProcessSteps:
             self._end(False, words)
         else:
             sentence = _("{step} failed: {words}.").format(step=step.title, words=words.rstrip("."))
-            self._end(False, f"{sentence} {_advice(words)}".strip())
+            self._end(False, f"{sentence} {_advice(words) if advice is None else advice}".strip())
 
     def _release(self) -> None:
         if self._killTimer is not None:

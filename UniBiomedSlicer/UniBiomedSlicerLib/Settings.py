@@ -79,6 +79,11 @@ class Settings:
         self._store = qt.QSettings() if store is None else store
         self._token = RemoteToken(self._store)
 
+    @classmethod
+    def keyOf(cls, name: str) -> str:
+        """The key in the settings file of the attribute ``name``."""
+        return vars(cls)[name].key
+
     def value(self, key: str, default: T) -> T:
         """The value of ``key`` as the type of ``default``, which is also the answer where there is none."""
         if not self._store.contains(key):

@@ -157,7 +157,7 @@ def localTorchWheel(folder: Path, system: str, machine: str) -> TorchWheel | Non
     machines = ("arm64", "aarch64") if machine.lower() in ("arm64", "aarch64") else ("x86_64", "amd64")
     found = []
     for path in folder.glob("torch-*.whl"):
-        tag = re.search(r"-cp3(\d+)-cp3\d+-(.+)\.whl$", path.name)
+        tag = re.search(r"-cp3(\d+)-[a-z0-9]+-(.+)\.whl$", path.name)
         if tag and platforms.get(system, system) in tag[2] and tag[2].endswith(machines) and 11 <= int(tag[1]) <= 13:
             version = tuple(int(number) for number in re.findall(r"\d+", path.name.split("-")[1].split("+")[0]))
             found.append((int(tag[1]), version, path))
