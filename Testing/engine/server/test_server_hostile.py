@@ -213,3 +213,44 @@ def test_a_hundred_jobs_and_broken_streams_leave_no_memory_behind(served):
 
     before = some(20)
     assert some(80) - before < 16 * MIB
+
+
+def test_clients_that_send_ask_and_cancel_at_random_all_get_an_end_to_every_job(serving, bench):
+    with serving.Served(queued_jobs=200, queued_jobs_per_session=50) as served:
+        endings, faults = [], []
+
+        def live(seed):
+            chance = np.random.default_rng(seed)
+            try:
+                with closing(served.other_client()) as client:
+                    array = bench.torso(size=int(chance.integers(1, 4)))
+                    volume = client.post("/v1/volumes", json=serving.request_for(array)).json()
+                    path = f"/v1/volumes/{volume['volume']}"
+                    if not volume["complete"]:
+                        client.put(f"{path}/data?offset=0", content=array.tobytes()).raise_for_status()
+                    for _ in range(8):
+                        task = {"task": "segment", "volume": volume["volume"], "parameters": {"targets": ["liver"]}}
+                        job = client.post("/v1/jobs", json=task).json()["job"]
+                        with client.stream("GET", f"/v1/jobs/{job}/events") as stream:
+                            lines = stream.iter_lines()
+                            for _ in range(int(chance.integers(0, 6))):
+                                next(lines)
+                            if chance.random() < 0.5:
+                                client.post(f"/v1/jobs/{job}/cancel")
+                            endings.append(json.loads(list(lines)[-1])["event"])
+                    client.delete(f"/v1/sessions/{client.headers['UniBiomed-Session']}")
+            except Exception as error:  # noqa: BLE001 - told by the test, not lost in a thread
+                faults.append(error)
+
+        crowd = [threading.Thread(target=live, args=(seed,)) for seed in range(4)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join(bench.PATIENCE_S)
+        assert faults == []
+        assert len(endings) == 32
+        assert set(endings) <= {"done", "cancelled"}
+        served.client.delete(f"/v1/sessions/{served.session}")
+        assert len(served.engine.sessions) == 0
+        assert served.engine.volumes.bytes_held == 0
+        bench.wait_until(lambda: served.engine.jobs.is_idle)

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, field_validator
 
 from unibiomed.engine.parameters import TASKS
-from unibiomed.engine.volume_store import VolumeDescription
+from unibiomed.engine.uploads import ENCODINGS
+from unibiomed.engine.volume_store import DTYPES, VolumeDescription
 from unibiomed.errors import InputError
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=80)]
@@ -57,7 +58,7 @@ class ModelEntry(BaseModel):
     name: str
     title: str
     licence: str
-    source: Literal["bundled", "store", "folder"] | str
+    source: Literal["bundled", "store", "folder"]
     bytes: int
     loaded: bool
 
@@ -111,15 +112,13 @@ class VolumeRequest(Document):
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     shape: Annotated[list[Length], Field(min_length=3, max_length=4)]
-    dtype: Literal[
-        "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"
-    ]  # volume_store.DTYPES
+    dtype: Literal[*DTYPES]
     ijk_to_ras: Annotated[list[Row], Field(min_length=4, max_length=4)]
     modality: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
     spatial: bool = True
     name: Annotated[str, StringConstraints(max_length=200)] = ""
     window_hint: Annotated[str, StringConstraints(max_length=60)] | None = None
-    encoding: Literal["raw", "zlib"] = "raw"
+    encoding: Literal[*ENCODINGS] = "raw"
     bytes: Annotated[int, Field(ge=1)]
     source: SourceUids = SourceUids()
 
