@@ -117,6 +117,7 @@ class Rig:
     def __init__(self, model: Model | None = None, *, volume: bool = True, **limits: Any) -> None:
         self.model = model or Model()
         self.loads: list[str] = []
+        self.too_small: set[str] = set()
         self.now = 0.0
         folders = {"test": Path(__file__).parent}
         self.engine = Engine(Limits(**limits), loader=self._load, folders=folders, clock=lambda: self.now)
@@ -124,6 +125,8 @@ class Rig:
 
     def _load(self, folder: Path, *, device: str, dtype: str, quantize: str | None) -> Model:
         self.loads.append(device)
+        if device in self.too_small:
+            raise MemoryError
         if device == "cpu" and self.model.device != "cpu":
             return Model()
         return self.model

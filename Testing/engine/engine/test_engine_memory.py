@@ -40,6 +40,16 @@ def test_when_one_slice_does_not_fit_the_job_goes_on_on_the_cpu_and_the_next_tri
         assert codes(rig.finish(rig.submit())) == []
 
 
+def test_a_model_too_large_for_the_device_is_loaded_on_the_cpu_unless_the_device_was_asked_for(rig, bench):
+    rig.too_small = {"auto", "cuda"}
+    events = rig.finish(rig.engine.load(rig.session, bench.ModelChoice("test")))
+    assert (codes(events), events[-1]["event"]) == (["out_of_memory_cpu"], "done")
+    assert rig.loads == ["auto", "auto", "cpu"]
+    failed = rig.finish(rig.engine.load(rig.session, bench.ModelChoice("test", "cuda")))[-1]
+    assert (failed["event"], failed["code"]) == ("failed", "out_of_memory")
+    assert rig.engine.models.describe() is None
+
+
 @pytest.mark.parametrize("task", ["report", "answer"])
 def test_tasks_on_one_slice_climb_down_too(bench, task):
     with bench.Rig(bench.Model("cuda:0", most=0)) as rig:

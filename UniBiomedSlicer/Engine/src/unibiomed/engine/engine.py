@@ -13,7 +13,7 @@ from typing import Any
 
 from unibiomed.engine.events import EventLog
 from unibiomed.engine.jobs import Job, Work
-from unibiomed.engine.ladder import climb
+from unibiomed.engine.ladder import climb, load_where_it_fits
 from unibiomed.engine.limits import Limits
 from unibiomed.engine.memory import give_back
 from unibiomed.engine.models import Loader, ModelChoice, ModelKeeper, load_from_folder
@@ -77,7 +77,7 @@ class Engine:
 
         def work(job: Job) -> tuple[bytes, dict[str, Any]]:
             job.reporter.tell("loading the model", 0, 1)
-            self.models.load(choice)
+            load_where_it_fits(self.models, choice, job.notice)
             described = self.models.describe()
             job.reporter.tell("loading the model", 1, 1)
             return json.dumps(described).encode("ascii"), {"type": "model", "model": described["name"]}

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from unibiomed.engine.memory import give_back, is_out_of_memory
-from unibiomed.engine.models import ModelKeeper
+from unibiomed.engine.models import ModelChoice, ModelKeeper
 from unibiomed.engine.refusal import Refused
 
 Attempt = Callable[[Any, int | None], Any]
@@ -16,6 +17,7 @@ Notice = Callable[[str, str], None]
 
 SMALLER_BATCH = "The memory of {device} was not enough; going on with one slice at a time."
 ON_CPU = "The memory of {device} was not enough even for one slice at a time; going on on the CPU, which takes longer."
+LOADED_ON_CPU = "The memory of the device was not enough for the model; it is loaded on the CPU, which takes longer."
 NOTHING_LEFT = (
     "The memory is not enough for this job, even for one slice at a time on the CPU; close other programs, or use a "
     "smaller model or image."
@@ -46,6 +48,18 @@ def climb(keeper: ModelKeeper, attempt: Attempt, batch_size: int | None, notice:
         if fits:
             return result
     raise Refused("out_of_memory", NOTHING_LEFT)
+
+
+def load_where_it_fits(keeper: ModelKeeper, choice: ModelChoice, notice: Notice) -> None:
+    """Load a model, on the CPU where the device that was chosen for it is too small; a device asked for is kept to."""
+    if choice.device != "auto":
+        keeper.load(choice)
+        return
+    _, fits = _try(lambda _, size: keeper.load(choice), None, None)
+    if not fits:
+        give_back()
+        notice("out_of_memory_cpu", LOADED_ON_CPU)
+        keeper.load(replace(choice, device="cpu"))
 
 
 def _try(attempt: Attempt, model: Any, batch_size: int | None) -> tuple[Any, bool]:
