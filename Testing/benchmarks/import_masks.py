@@ -16,14 +16,14 @@ SHAPE = (300, 512, 512)
 
 def many_masks(shape: tuple[int, int, int] = SHAPE, count: int = 20, seed: int = 0) -> dict[str, Any]:
     """A result document with ellipsoids, one as large as a body, the others as organs; many of them overlap."""
-    from UniBiomedSlicerLib.BoxMask import encode
+    from UniBiomedSlicerLib.BoxMask import encode, tighten
 
     rng = np.random.default_rng(seed)
     segments = []
     for number in range(count):
         centre = np.array(shape) / 2 if number == 0 else rng.uniform(0.2, 0.8, 3) * shape
         radius = np.array(shape) * 0.45 if number == 0 else rng.uniform(0.05, 0.2, 3) * shape
-        offset, box = _ellipsoid(centre, radius, shape)
+        offset, box = tighten(*_ellipsoid(centre, radius, shape))
         name = f"organ {number + 1}"
         segments.append(
             {
