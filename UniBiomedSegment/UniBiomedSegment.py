@@ -11,9 +11,11 @@ from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+from UniBiomedSegmentLib import Results
 from UniBiomedSegmentLib.Choices import AUTO, Method, Scope
 from UniBiomedSegmentLib.Logic import UniBiomedSegmentLogic
 from UniBiomedSegmentLib.SegmentPanel import SegmentPanel
@@ -27,7 +29,7 @@ class UniBiomedSegment(ScriptedLoadableModule):
         self.parent.title = _("UniBiomed Segment")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = ["UniBiomedSlicer"]
-        self.parent.contributors = ["The UniBiomed extension's contributors"]
+        self.parent.contributors = ["UniBiomed for 3D Slicer contributors"]
         self.parent.helpText = _(
             "<p>Segments what you name in words, on one slice, a range of slices or a whole volume.</p>"
             "<ol><li>Choose a volume and type what you look for, for example <i>liver, left kidney</i>; what the "
@@ -161,3 +163,39 @@ class UniBiomedSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             and not node.GetHideFromEditors()
         ]
         return next((node for node in volumeNodes if node.GetID() == shownId), volumeNodes[0] if volumeNodes else None)
+
+
+class UniBiomedSegmentTest(ScriptedLoadableModuleTest):
+    """What needs no engine, in desktop Slicer; the behaviour is tested in Testing/slicer/segment."""
+
+    def setUp(self):
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run all of it."""
+        for test in (self.test_nothingIsAskedWithoutATarget, self.test_theTableIsReadFromTheSegments):
+            self.setUp()
+            test()
+
+    def test_nothingIsAskedWithoutATarget(self):
+        """One sentence says what is missing, and no engine is started."""
+        logic = UniBiomedSegmentLogic()
+        volumeNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Volume")
+        sentences = []
+        for node, targets in ((volumeNode, []), (None, ["liver"])):
+            try:
+                logic.segment(node, targets)
+            except ValueError as error:
+                sentences.append(str(error))
+        logic.cleanup()
+        assert len(sentences) == 2
+
+    def test_theTableIsReadFromTheSegments(self):
+        """Figures kept as tags of a segment come back as a row."""
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+        segment = node.GetSegmentation().GetSegment(node.GetSegmentation().AddEmptySegment("liver", "liver"))
+        segment.SetTag(Results.PHRASE, "liver in abdomen CT")
+        segment.SetTag(Results.VOLUME_ML, "1500.5")
+        rows = Results.rowsOf(node)
+        assert [(row.name, row.volumeMl) for row in rows] == [("liver", 1500.5)]

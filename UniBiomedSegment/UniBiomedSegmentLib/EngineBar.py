@@ -19,6 +19,18 @@ def helpFor(state: str) -> tuple[str, str]:
     }.get(state, ("", ""))
 
 
+def shortText(service: Any) -> str:
+    """The state as one line: for a local engine that is ready only the model and the device, else its sentence."""
+    capabilities = service.capabilities or {}
+    model, device = capabilities.get("model") or {}, capabilities.get("device") or {}
+    title = model.get("title") or model.get("name")
+    where = device.get("name") or device.get("kind") or ""
+    where = where.upper() if where in ("cpu", "mps") else where
+    if service.state != "ready" or service.isRemote or not title or not where:
+        return service.stateText
+    return _("Ready: {model} on {device}").format(model=title, device=where)
+
+
 class EngineBar:
     """Keeps ``label`` and ``button`` true to ``service``; ``openSetUp()`` shows the module UniBiomed."""
 
@@ -40,9 +52,8 @@ class EngineBar:
     def refresh(self) -> None:
         """Show the state of now."""
         service = self._service
-        notice = ((service.capabilities or {}).get("model") or {}).get("notice") or ""
-        self._label.setText(service.stateText)
-        self._label.setToolTip(notice if service.state == "ready" else "")
+        self._label.setText(shortText(service))
+        self._label.setToolTip(service.stateText)
         text, _action = helpFor(service.state)
         self._button.setText(text)
         self._button.setVisible(bool(text))

@@ -35,10 +35,7 @@ class PreviewSegments:
         self._segmentIds: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._node: Any = None
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(INTERVAL_MS)
-        self._timer.connect("timeout()", self._show)
+        self._isScheduled = False
 
     def node(self) -> Any:
         """The preview's segmentation, None before the first mask and after the end."""
@@ -51,19 +48,26 @@ class PreviewSegments:
     def add(self, mask: Mapping[str, Any]) -> None:
         """Show a job's mask event {"target", "phrase", "slice", "mask"} soon."""
         self._waiting.append(mask)
-        if not self._timer.isActive():
-            self._timer.start()
+        self._schedule()
 
     def remove(self) -> None:
         """Take the preview out of the scene; masks that still come are dropped."""
-        self._timer.stop()
         self._waiting.clear()
         self._segmentIds.clear()
         node, self._node = self.node(), None
         if node is not None:
             node.GetScene().RemoveNode(node)
 
+    def _schedule(self) -> None:
+        if not self._isScheduled:
+            # Not a timer of its own: connected to a method of its owner it would keep all masks alive in Slicer.
+            self._isScheduled = True
+            qt.QTimer.singleShot(INTERVAL_MS, self._show)
+
     def _show(self) -> None:
+        self._isScheduled = False
+        if not self._waiting:
+            return
         if self._node is not None and self.node() is None:  # the user deleted it: no preview is wanted
             self._waiting.clear()
             return
@@ -83,7 +87,7 @@ class PreviewSegments:
         for phrase, boxes in arrived.items():
             self._put(phrase, boxes)
         if self._waiting:
-            self._timer.start()
+            self._schedule()
 
     def _put(self, phrase: str, boxes: list[Box]) -> None:
         """Views follow every change of a segment, so that all that has arrived is put there at once."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import qt
@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from UniBiomedSlicerLib.Signal import Signal
 
 from UniBiomedSegmentLib import Prompt
-from UniBiomedSegmentLib.TargetList import Check, TargetList
+from UniBiomedSegmentLib.TargetList import Check, Target, TargetList
 
 _SHOWN = 12
 
@@ -83,9 +83,9 @@ class PromptLine:
         modality = self._modality()
         self._checks = [self._targets.check(name, modality) for name in self.names()]
         lines = [self._inWords(number) for number, check in enumerate(self._checks) if check.problem]
-        known = [check.target.phrase for check in self._checks if check.target is not None]
+        known = [check.target for check in self._checks if check.target is not None]
         if known and not lines:
-            lines = [html.escape(_("Asks for: {phrases}").format(phrases=", ".join(known)))]
+            lines = [html.escape(_("Asks for {targets}.").format(targets=inWords(known)))]
         self._feedback.setText("<br>".join(lines))
         self._feedback.setVisible(bool(lines))
 
@@ -150,3 +150,13 @@ class PromptLine:
             line, cursor = Prompt.replaced(self._edit.text, piece, check.suggestions[suggestion])
             self._edit.setText(line)
             self._edit.setCursorPosition(cursor)
+
+
+def inWords(targets: Iterable[Target]) -> str:
+    """Targets by their place, "liver, spleen in abdomen CT; heart in chest CT"."""
+    places: dict[str, list[str]] = {}
+    for target in targets:
+        places.setdefault(f"{target.site} {target.modality}", []).append(target.name)
+    return "; ".join(
+        _("{names} in {place}").format(names=", ".join(names), place=place) for place, names in places.items()
+    )

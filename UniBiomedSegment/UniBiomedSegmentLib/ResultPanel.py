@@ -72,6 +72,7 @@ class ResultPanel(VTKObservationMixin):
     def cleanup(self) -> None:
         """Let go of the scene and the widgets."""
         self._timer.stop()
+        self._timer.disconnect("timeout()", self.refresh)
         self.removeObservers()
         self.table.cleanup()
         self._ui.editButton.disconnect("clicked(bool)", self._onEdit)
@@ -91,7 +92,7 @@ class ResultPanel(VTKObservationMixin):
         self.addObserver(segmentationNode, vtk.vtkCommand.ModifiedEvent, self._onSegmentationChanged)
 
     def _onSegmentationChanged(self, caller: Any = None, event: Any = None) -> None:
-        if not self._timer.isActive():
+        if not self._timer.active:
             self._timer.start()
 
     def _onJump(self, row: Row) -> None:

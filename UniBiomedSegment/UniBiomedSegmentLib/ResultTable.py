@@ -38,7 +38,7 @@ class ResultTable:
         for column in (VOLUME, SLICES, CONFIDENCE):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setVisible(False)
-        self._rowHeight = table.fontMetrics().height() + _PADDING
+        self._rowHeight = qt.QFontMetrics(table.font).height() + _PADDING
         table.verticalHeader().setDefaultSectionSize(self._rowHeight)
         header.setFixedHeight(self._rowHeight)
         table.connect("cellClicked(int,int)", self._onClicked)

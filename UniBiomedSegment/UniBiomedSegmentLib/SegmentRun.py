@@ -70,15 +70,15 @@ class SegmentRun:
         self._replace = replace
         self._stepwise: StepwiseWriter | None = None
         self._grid: Any = None
-        self._targets = list(service.targets or ())
-        self._preview = PreviewSegments(SegmentationWriter(volumeNode, self._targets)) if preview else None
+        self._service = service
+        self._preview: PreviewSegments | None = None
         self._hasFinished = False
         self.job = service.submit("segment", volumeNode, request.parameters(), modality=request.modality)
         self.job.progressed.connect(self.progressed.emit)
         self.job.stateChanged.connect(self._onJobState)
         self.job.noticed.connect(self._onNotice)
         self.job.finished.connect(self._onJobFinished)
-        if self._preview is not None:
+        if preview:
             self.job.maskArrived.connect(self._onMask)
 
     @property
@@ -128,8 +128,11 @@ class SegmentRun:
             self.settled.emit(self)
 
     def _onMask(self, event: Mapping[str, Any]) -> None:
-        if self.state == RUNNING and self._preview is not None and not self.job.volumeChanged():
-            self._preview.add(event)
+        if self.state != RUNNING or self.job.volumeChanged():
+            return
+        if self._preview is None:
+            self._preview = PreviewSegments(self._writer(self.job.volumeNode()))
+        self._preview.add(event)
 
     def _onJobState(self, job: Any) -> None:
         if job.state in ("queued", "running") and self.state == RUNNING:
@@ -169,7 +172,7 @@ class SegmentRun:
         try:
             if volumeNode is None:
                 self._grid = volumeNode = addGridVolume(self.result, self.volumeName)
-            writer = SegmentationWriter(volumeNode, self._targets)
+            writer = self._writer(volumeNode)
             if segmentationNode is None:
                 segmentationNode = self._newSegmentation(writer)
         except ValueError as error:
@@ -180,6 +183,10 @@ class SegmentRun:
             writer, segmentationNode, self.result, self._onWritten, replace=self._replace, jobId=self.job.id
         )
         self._stepwise.start()
+
+    def _writer(self, volumeNode: Any) -> SegmentationWriter:
+        # Made when it is needed: before the engine has started it has not said its colours.
+        return SegmentationWriter(volumeNode, list(self._service.targets or ()))
 
     def _newSegmentation(self, writer: Any) -> Any:
         name = self._segmentationName or _("{volume} UniBiomed").format(volume=self.volumeName)

@@ -98,6 +98,7 @@ class SliceBox(VTKObservationMixin):
     def cleanup(self) -> None:
         """Let go of the scene and the widgets."""
         self._timer.stop()
+        self._timer.disconnect("timeout()", self.refresh)
         self.removeObservers()
         self._views.cleanup()
         self._ui.rangeWidget.disconnect("valuesChanged(double,double)", self._onRange)
@@ -191,7 +192,7 @@ class SliceBox(VTKObservationMixin):
         jumpToSlice(volumeNode, axis, low if low != oldFirst else high)
 
     def _onSliceMoved(self, caller: Any = None, event: Any = None) -> None:
-        if not self._timer.isActive():
+        if not self._timer.active:
             self._timer.start()
 
 

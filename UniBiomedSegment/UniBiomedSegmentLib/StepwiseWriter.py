@@ -38,22 +38,20 @@ class StepwiseWriter:
         self._result = result
         self._steps = writer.writeSteps(result, segmentationNode, replace=replace, jobId=jobId)
         self._onEnd: Callable[[str], None] | None = onEnd
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.connect("timeout()", self._step)
 
     def start(self) -> None:
-        """Begin at the next turn of the event loop."""
-        self._timer.start()
+        """Go on at the next turn of the event loop."""
+        # Not a timer of its own: connected to a method of its owner it would keep the whole result alive in Slicer.
+        qt.QTimer.singleShot(0, self._step)
 
     def stop(self) -> None:
         """Write no more and say nothing."""
-        self._timer.stop()
-        self._steps.close()
         self._onEnd = None
+        self._steps.close()
 
     def _step(self) -> None:
+        if self._onEnd is None:
+            return
         if self._node.GetScene() is None:
             self._steps.close()
             self._end(_('The segmentation "{name}" was deleted while it was being filled.').format(name=self._name))
@@ -62,7 +60,7 @@ class StepwiseWriter:
         try:
             for _fraction in self._steps:
                 if time.monotonic() >= until:
-                    self._timer.start()
+                    self.start()
                     return
         except ValueError as error:
             self._end(str(error))

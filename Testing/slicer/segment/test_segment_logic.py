@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import slicer
 from UniBiomedSegmentLib.Logic import UniBiomedSegmentLogic
@@ -119,6 +122,26 @@ def test_a_listener_that_fails_does_not_stop_the_run(host, logic, fake, volume, 
     assert any("ZeroDivisionError" in problem for problem in host.takeProblems())
 
 
+def test_a_run_that_has_ended_is_kept_by_nobody(host, logic, fake, volume):
+    ended = []
+    for end in ("finish", "cancel", "fail"):
+        run = logic.segment(volume, "liver")
+        for step in run.job.steps()[:6]:
+            step()
+        host.spin(seconds=0.25)
+        if end == "cancel":
+            run.cancel()
+        else:
+            (run.job.finishWith if end == "finish" else run.job.failWith)()
+        host.spin(until=lambda run=run: not run.isActive)
+        ended.append(weakref.ref(run))
+        fake.jobs.clear()
+        del run
+    host.spin()
+    gc.collect()
+    assert [reference() for reference in ended] == [None, None, None]
+
+
 def test_two_modules_use_the_engine_at_once(host, fake, volume):
     first, second = UniBiomedSegmentLogic(), UniBiomedSegmentLogic()
     runs = [first.segment(volume, "liver"), second.segment(volume, "spleen")]
@@ -129,3 +152,13 @@ def test_two_modules_use_the_engine_at_once(host, fake, volume):
     assert runs[0].segmentationNode is not runs[1].segmentationNode
     first.cleanup()
     second.cleanup()
+
+
+def test_colours_are_those_of_the_engine_also_when_it_was_started_by_the_job(host, logic, fake, volume):
+    known, fake.targets = fake.targets, []
+    run = logic.segment(volume, "liver")
+    fake.targets = known
+    run.job.finishWith()
+    host.spin(until=lambda: run.state == "done")
+    liver = run.segmentationNode.GetSegmentation().GetSegment(run.segmentIds["liver in abdomen CT"])
+    assert [round(255 * part) for part in liver.GetColor()] == known[0]["rgb"]

@@ -148,6 +148,15 @@ def test_the_engine_bar_offers_what_helps(host, panel, fake, state, button, call
     assert call in fake.calls
 
 
+def test_a_ready_engine_is_told_in_one_line(panel, fake):
+    fake.setState("ready", "Ready: UniBiomed-Mini, cpu (no GPU was found) in float32 (for good reasons).")
+    assert panel.ui.engineLabel.text == "Ready: UniBiomed-Mini on CPU"
+    assert "float32" in panel.ui.engineLabel.toolTip
+    fake.isRemote = True
+    fake.setState("ready", "Ready: UniBiomed, at box.example.org.")
+    assert panel.ui.engineLabel.text == "Ready: UniBiomed, at box.example.org."
+
+
 @pytest.mark.parametrize("state", ["starting", "loading", "stopping"])
 def test_while_the_engine_changes_its_state_there_is_nothing_to_press(panel, fake, state):
     fake.setState(state, "A moment.")

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import slicer
+import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 pytestmark = pytest.mark.slow
@@ -104,6 +105,39 @@ def test_apply_gives_exactly_the_voxels_that_the_engine_gives_without_slicer(hos
     loaded = panel.widget._parameterNode.outputSegmentation
     for name, item in expected.items():
         assert np.array_equal(voxelsOf(loaded, name, SHAPE), item.mask.to_full(SHAPE)), name
+
+
+def test_coronal_slices_of_an_oblique_volume_under_a_transform_give_the_engines_voxels(host, panel, phantom):
+    import unibiomed
+    from unibiomed.tasks import segment
+    from unibiomed.volumes import Volume
+
+    turn = vtk.vtkTransform()
+    turn.RotateX(12)
+    turn.RotateZ(-20)
+    turn.Translate(30, -10, 5)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Turned")
+    transform.SetMatrixTransformToParent(turn.GetMatrix())
+    panel.node.SetAndObserveTransformNodeID(transform.GetID())
+    world = slicer.util.arrayFromVTKMatrix(turn.GetMatrix()) @ np.asarray(phantom.volume.ijk_to_ras)
+    turned = Volume.from_array(np.asarray(phantom.volume.array), world, modality="CT")
+    chosen = range(44, 50)
+    expected = segment(
+        unibiomed.load("mini", device="cpu"), turned, ["liver"], modality="CT", axis="coronal", slices=chosen
+    )
+
+    box = panel.ui.viewComboBox
+    host.choose(panel.ui.scopeComboBox, "Range of slices")
+    host.choose(box, next(box.itemText(n) for n in range(box.count) if "coronal" in box.itemText(n)))
+    panel.ui.rangeWidget.setValues(chosen[0], chosen[-1])
+    panel.ui.promptLineEdit.setText("liver")
+    host.click(panel.ui.applyButton)
+    ends(host, panel)
+    assert panel.ui.messageLabel.text == ""
+    node = panel.widget._parameterNode.outputSegmentation
+    assert len(expected.segments) == 1, "the phantom has no liver there: take other slices"
+    assert np.array_equal(voxelsOf(node, "liver", SHAPE), expected.segments[0].mask.to_full(SHAPE))
+    assert node.GetParentTransformNode() is transform
 
 
 def test_cancel_and_a_killed_engine_leave_the_scene_intact_and_the_next_run_works(host, panel, engine):
