@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import qt
 import slicer
 
 pytestmark = pytest.mark.slow
@@ -71,7 +70,7 @@ def test_report_question_follow_up_description_and_files_of_a_ct(host, service, 
     segmentation = module.logic.store.segmentationNode(read)
     for span in document["spans"]:
         assert document["text"][span["start"] : span["end"]] == span["text"]
-        assert all(segmentation.GetSegment(one) if False else True for one in span["segments"])
+        assert all(segmentation.GetSegmentation().GetSegment(one) for one in span["segments"])
     liver = next(span for span in document["spans"] if span["text"].lower() == "liver")
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, liver["segments"][0], node)
     said = re.search(r"liver \(([\d,.]+) ml\)", document["text"])
@@ -127,7 +126,7 @@ def test_a_killed_engine_is_told_and_the_next_report_works(host, service, phanto
     assert module.view.text
 
 
-def test_a_real_head_mri_is_read_and_its_picture_taken(host, service, tmp_path):
+def test_a_real_head_mri_is_read(host, service):
     path = files("unibiomed") / "samples" / "mr_brain_tumour" / "brain1_image.nrrd"
     node = slicer.util.loadVolume(str(path), properties={"name": "MRBrainTumor"})
     module = opened(host, node)
@@ -139,11 +138,6 @@ def test_a_real_head_mri_is_read_and_its_picture_taken(host, service, tmp_path):
     assert "MRI" in text
     spans = module.view.spans()
     assert spans
-    point = qt.QTextCursor(module.view.browser.document)
-    point.setPosition(spans[0]["start"] + 1)
-    rectangle = module.view.browser.cursorRect(point)
-    host.hover(module.view.browser.viewport(), rectangle.center())
-    out = os.environ.get("UNIBIOMED_IMAGES", str(tmp_path))
-    host.screenshot(module.widget.parent, os.path.join(out, "report.png"), (460, 820))  # noqa: PTH118
-    module.report.export("html", os.path.join(out, "report.html"))  # noqa: PTH118
-    host.spin(until=lambda: not module.ui.statusLabel.text.startswith("Writing"), timeout=30)
+    assert all(span["segments"] for span in spans)
+    for span in spans:
+        assert text[span["start"] : span["end"]] == span["text"]
