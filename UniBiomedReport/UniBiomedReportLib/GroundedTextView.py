@@ -45,8 +45,8 @@ class GroundedTextView:
         browser.connect("highlighted(QUrl)", self._onHighlighted)
         browser.connect("anchorClicked(QUrl)", self._onClicked)
         browser.connect("cursorPositionChanged()", self._onCursorMoved)
-        # A property of QTextEdit: no call.
-        self._document = browser.document
+        # By way of the cursor: as a property of QTextEdit its type is not known to every Qt.
+        self._document = browser.textCursor().document()
         self._document.connect("contentsChange(int,int,int)", self._onContentsChange)
         # Leaving the widget while on a phrase is not signalled by Qt.
         self._leaveTimer = qt.QTimer()

@@ -88,7 +88,7 @@ def test_the_panel_and_the_views_are_pictured(host, monkeypatch, tmp_path):
     painter = photograph if photograph.isPossible() else render
     views = painter.threeViews(node, segmentation, focus, (PANEL[1] * 4 // 3, PANEL[1]))
     path = Path(wanted or tmp_path) / "report.png"
-    render.window(panel, views).quantize(256).save(path, optimize=True)
+    render.window(panel, views).save(path, optimize=True)
     with Image.open(path) as picture:
         assert picture.width > 1300
     service = slicer.modules.UniBiomedEngineService
