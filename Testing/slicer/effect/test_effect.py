@@ -416,3 +416,17 @@ def test_a_mask_outside_the_volume_is_refused_with_a_reason(bench):
     bench.host.spin(until=lambda: not bench.effect.run.isActive)
     assert "cannot be used" in bench.status()
     assert not bench.mask(bench.liver).any()
+
+
+def test_a_new_segment_leaves_all_others_and_is_one_undo(bench):
+    other = bench.mask(bench.other)
+    bench.search(LIVER)
+    bench.host.click(bench.ui.addButton)
+    segmentation = bench.node.GetSegmentation()
+    assert segmentation.GetNumberOfSegments() == 3
+    new = segmentation.GetNthSegmentID(2)
+    assert (bench.mask(new) == LIVER).all()
+    assert (bench.mask(bench.other) == other).all()
+    bench.editor.undo()
+    assert segmentation.GetNumberOfSegments() == 2
+    assert not bench.editor._logic.CanUndo()

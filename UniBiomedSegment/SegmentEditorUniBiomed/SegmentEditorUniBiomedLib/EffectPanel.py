@@ -15,9 +15,7 @@ from UniBiomedSlicerLib.Signal import Signal
 
 from . import EffectWords
 from .EffectWriting import ADD, REMOVE, REPLACE
-
-VOLUME = "volume"
-SLICE = "slice:"
+from .SearchPlane import SLICE, VOLUME
 
 _UI = Path(__file__).parents[1] / "Resources" / "UI" / "SegmentEditorUniBiomed.ui"
 
@@ -33,16 +31,17 @@ class EffectPanel:
         self.applyPressed = Signal("EffectPanel.applyPressed")
         self.addPressed = Signal("EffectPanel.addPressed")
         self.discardPressed = Signal("EffectPanel.discardPressed")
+        self.scope, self.modality, self.operation = VOLUME, AUTO, ADD
+        self.knownModality: str | None = None
         self.widget = slicer.util.loadUI(str(_UI))
         self.ui = slicer.util.childWidgetVariables(self.widget)
         # Esc belongs to the Segment Editor.
-        self.prompt = PromptLine(self.ui.promptEdit, self.ui.feedbackLabel, self._modalityOfPrompt, takesEscape=False)
-        self.knownModality: str | None = None
+        self.prompt = PromptLine(self.ui.promptEdit, self.ui.feedbackLabel, self.chosenModality, takesEscape=False)
         self.prompt.changed.connect(self.changed.emit)
         self.prompt.applied.connect(self.returnPressed.emit)
-        self._scope = ChoiceBox(self.ui.scopeBox, lambda value: self._onScope(value))
-        self._modality = ChoiceBox(self.ui.modalityBox, lambda value: self._onModality(value))
-        self._operation = ChoiceBox(self.ui.operationBox, lambda value: self._onOperation(value))
+        self._scope = ChoiceBox(self.ui.scopeBox, self._onScope)
+        self._modality = ChoiceBox(self.ui.modalityBox, self._onModality)
+        self._operation = ChoiceBox(self.ui.operationBox, self._onOperation)
         self._operation.setEntries(
             [
                 (ADD, _("Add to the segment")),
@@ -50,7 +49,6 @@ class EffectPanel:
                 (REMOVE, _("Remove from the segment")),
             ]
         )
-        self.scope, self.modality, self.operation = VOLUME, AUTO, ADD
         self._buttons = [
             (self.ui.runButton, self._onRun),
             (self.ui.applyButton, self._onApply),
@@ -129,9 +127,6 @@ class EffectPanel:
         buttons = (self.runPressed, self.applyPressed, self.addPressed, self.discardPressed)
         for signal in (self.changed, self.returnPressed, *buttons):
             signal.disconnectAll()
-
-    def _modalityOfPrompt(self) -> str | None:
-        return self.chosenModality() if hasattr(self, "modality") else None
 
     def _onScope(self, value: str) -> None:
         self.scope = value

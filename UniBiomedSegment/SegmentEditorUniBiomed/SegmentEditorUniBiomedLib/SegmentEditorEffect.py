@@ -15,15 +15,15 @@ from UniBiomedSegmentLib.Choices import AUTO, modalitiesOf
 from UniBiomedSegmentLib.TargetList import TargetList
 from UniBiomedSlicerLib import SegmentTags
 from UniBiomedSlicerLib.EngineService import engineService
-from UniBiomedSlicerLib.SliceGeometry import axisOfSliceNode
 from UniBiomedSlicerLib.VolumeReader import guessModality
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 
 from . import EffectWords, EffectWriting
-from .EffectPanel import SLICE, VOLUME, EffectPanel
+from .EffectPanel import EffectPanel
 from .EffectRun import CANCELLED, EMPTY, FAILED, READY, EffectRun
 from .EffectWriting import ADD, REMOVE
 from .ReferenceMask import maskImage
+from .SearchPlane import VOLUME, searchPlane
 
 _DEFAULTS = {"Prompt": "", "Scope": VOLUME, "Modality": AUTO, "Operation": ADD}
 
@@ -155,7 +155,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._closeRun()
         editorNode = self.scriptedEffect.parameterSetNode()
         try:
-            plane = self._plane(editorNode.GetSourceVolumeNode())
+            plane = searchPlane(self.panel.scope, editorNode.GetSourceVolumeNode())
         except ValueError as error:  # a volume without a rectangular grid
             self.panel.say(str(error))
             return
@@ -228,15 +228,6 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         if not editorNode.GetSelectedSegmentID():
             return _("Select the segment that the result is for.")
         return self.panel.prompt.problem()
-
-    def _plane(self, volumeNode: Any) -> tuple[str, int] | None:
-        """The engine's axis and slice that the chosen view shows; None: the whole volume."""
-        if not self.panel.scope.startswith(SLICE):
-            return None
-        view = slicer.app.layoutManager().sliceWidget(self.panel.scope[len(SLICE) :])
-        if view is None:
-            raise ValueError(_("The chosen slice view is not shown any more; choose another one."))
-        return axisOfSliceNode(view.mrmlSliceNode(), volumeNode)
 
     def _labelmap(self, box: Any) -> Any:
         node = self.scriptedEffect.parameterSetNode().GetSegmentationNode()
