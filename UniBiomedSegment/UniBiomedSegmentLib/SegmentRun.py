@@ -10,7 +10,6 @@ from slicer.i18n import tr as _
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
 from UniBiomedSlicerLib.Signal import Signal
 
-from UniBiomedSegmentLib.GridVolume import addGridVolume
 from UniBiomedSegmentLib.OutputGuard import OutputGuard
 from UniBiomedSegmentLib.PreviewSegments import PreviewSegments
 from UniBiomedSegmentLib.SegmentRequest import SegmentRequest
@@ -69,7 +68,7 @@ class SegmentRun:
         self._segmentationName = segmentationName
         self._replace = replace
         self._stepwise: StepwiseWriter | None = None
-        self._grid: Any = None
+        self._isNew = False
         self._service = service
         self._preview: PreviewSegments | None = None
         self._hasFinished = False
@@ -107,12 +106,11 @@ class SegmentRun:
         if self._stepwise is not None:
             self._stepwise.stop()
         self._removePreview()
-        self._removeGrid()
         if self.state == OFFERED:
             self.discard()
         elif self.isActive:
             job = self.job
-            self._finish(CANCELLED, _("The scene was closed."))
+            self._end(CANCELLED, _("The scene was closed."))
             job.cancel()
 
     def addAsNew(self) -> None:
@@ -168,16 +166,12 @@ class SegmentRun:
 
     def _write(self, segmentationNode: Any) -> None:
         self._setState(WRITING)
-        volumeNode = None if self.job.volumeChanged() else self.job.volumeNode()
-        try:
-            if volumeNode is None:
-                self._grid = volumeNode = addGridVolume(self.result, self.volumeName)
-            writer = self._writer(volumeNode)
-            if segmentationNode is None:
-                segmentationNode = self._newSegmentation(writer)
-        except ValueError as error:
-            self._end(FAILED, str(error))
-            return
+        # Without a volume that fits, the masks go where the result says that the volume was.
+        writer = self._writer(None if self.job.volumeChanged() else self.job.volumeNode())
+        self._isNew = segmentationNode is None
+        if self._isNew:
+            name = self._segmentationName or _("{volume} UniBiomed").format(volume=self.volumeName)
+            segmentationNode = writer.createSegmentationNode(name)
         self.segmentationNode = segmentationNode
         self._stepwise = StepwiseWriter(
             writer, segmentationNode, self.result, self._onWritten, replace=self._replace, jobId=self.job.id
@@ -188,22 +182,24 @@ class SegmentRun:
         # Made when it is needed: before the engine has started it has not said its colours.
         return SegmentationWriter(volumeNode, list(self._service.targets or ()))
 
-    def _newSegmentation(self, writer: Any) -> Any:
-        name = self._segmentationName or _("{volume} UniBiomed").format(volume=self.volumeName)
-        return writer.createSegmentationNode(name)
-
     def _onWritten(self, problem: str) -> None:
-        if problem and self.segmentationNode.GetScene() is None:
-            self.segmentationNode = None
-            self._end(OFFERED, problem)
+        if problem:
+            isGone = self.segmentationNode.GetScene() is None or bool(self.job.volumeChanged())
+            self._removeNew()
+            self._end(OFFERED if isGone else FAILED, problem)
             return
         byPhrase = {segment["id"]: segment["phrase"] for segment in self.result["segments"]}
         self.segmentIds = {byPhrase[resultId]: own for resultId, own in self._stepwise.segmentIds.items()}
-        self._end(FAILED if problem else DONE, problem)
+        self._end(DONE)
+
+    def _removeNew(self) -> None:
+        """Take back the segmentation that was made for a result that could not be written."""
+        node, self.segmentationNode = self.segmentationNode, None
+        if self._isNew and node.GetScene() is not None:
+            node.GetScene().RemoveNode(node)
 
     def _end(self, state: str, message: str = "") -> None:
         """The end of the run, or, for one that was offered, of what came after."""
-        self._removeGrid()
         if not self._hasFinished:
             self._finish(state, message)
             return
@@ -221,11 +217,6 @@ class SegmentRun:
     def _removePreview(self) -> None:
         if self._preview is not None:
             self._preview.remove()
-
-    def _removeGrid(self) -> None:
-        grid, self._grid = self._grid, None
-        if grid is not None and grid.GetScene() is not None:
-            grid.GetScene().RemoveNode(grid)
 
     def _setState(self, state: str) -> None:
         self.state = state

@@ -104,6 +104,43 @@ def test_a_segmentation_deleted_while_it_is_filled_leaves_the_result_on_offer(ho
     assert run.segmentationNode.GetSegmentation().GetNumberOfSegments() == 3
 
 
+def test_closing_the_scene_while_an_offered_result_is_added_ends_quietly(host, logic, fake, volume):
+    ends = []
+    run = logic.segment(volume, "liver", onFinished=ends.append)
+    volume.SetSpacing(1, 1, 1)
+    run.job.finishWith()
+    run.addAsNew()
+    host.newScene()
+    host.spin(seconds=0.1)
+    assert ends == [run]
+    assert not run.isActive
+    assert logic.runs == []
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
+def test_a_volume_deleted_while_the_result_is_written_leaves_it_on_offer(host, logic, fake, volume):
+    run = logic.segment(volume, "liver")
+    run.job.finishWith()
+    assert run.state == "writing"
+    slicer.mrmlScene.RemoveNode(volume)
+    host.spin(until=lambda: run.state == "offered")
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+    run.addAsNew()
+    host.spin(until=lambda: run.state == "done")
+    assert run.segmentationNode.GetSegmentation().GetNumberOfSegments() == 3
+
+
+def test_a_result_that_cannot_be_read_is_told_and_leaves_no_empty_segmentation(host, logic, fake, volume):
+    run = logic.segment(volume, "liver")
+    result = run.job.expectedResult()
+    result["segments"][0]["mask"]["bits"] = "damaged"
+    run.job.finishWith(result)
+    host.spin(until=lambda: not run.isActive)
+    assert run.state == "failed"
+    assert "liver" in run.message
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
 def test_cancelling_twice_and_after_the_end_does_nothing(host, logic, fake, volume):
     run = logic.segment(volume, "liver")
     run.cancel()
