@@ -430,3 +430,22 @@ def test_a_new_segment_leaves_all_others_and_is_one_undo(bench):
     bench.editor.undo()
     assert segmentation.GetNumberOfSegments() == 2
     assert not bench.editor._logic.CanUndo()
+
+
+@pytest.mark.parametrize("operation", ["Add to the segment", "Replace the segment where it was looked"])
+def test_each_apply_saves_exactly_one_state_before_it_changes_anything(bench, monkeypatch, operation):
+    bench.search(LIVER)
+    bench.host.click(bench.ui.applyButton)
+    saved = []
+    abstract = slicer.qSlicerSegmentEditorAbstractEffect
+    save = abstract.saveStateForUndo
+    monkeypatch.setattr(
+        abstract, "saveStateForUndo", lambda self: (saved.append(bench.mask(bench.liver).sum()), save(self))[1]
+    )
+    bench.host.choose(bench.ui.operationBox, operation)
+    bench.search(np.roll(LIVER, 3, axis=0))
+    bench.host.click(bench.ui.applyButton)
+    assert saved == [LIVER.sum()]
+    bench.search(LIVER)
+    bench.host.click(bench.ui.discardButton)
+    assert len(saved) == 1
