@@ -60,3 +60,12 @@ def fingerprint(segmentationNode: Any) -> tuple:
         labelmap = segment.GetRepresentation(binary)
         parts.append((segmentId, segment.GetLabelValue(), labelmap.GetMTime() if labelmap is not None else 0))
     return tuple(parts)
+
+
+def canTakeVoxels(segmentationNode: Any) -> bool:
+    """Whether segments that are voxels can be added: not where others are kept as surfaces. None: a new one can."""
+    segmentation = segmentationNode.GetSegmentation() if segmentationNode is not None else None
+    if segmentation is None or not segmentation.GetNumberOfSegments():
+        return True
+    binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    return segmentation.GetSourceRepresentationName() == binary

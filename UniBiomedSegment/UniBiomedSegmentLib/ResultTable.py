@@ -16,13 +16,14 @@ NAME, VOLUME, SLICES, CONFIDENCE = range(4)
 _SWATCH = 12
 _PADDING = 8
 _FRAME = 2
+_RUNS_SHOWN = 2
 _ROWS_SHOWN = (4, 10)  # the least and the most; more are scrolled
 
 
 class ResultTable:
     """Fills ``table`` (a QTableWidget). The check box in front of a name is the segment's visibility.
 
-    ``onJump(row)``: a row was clicked, or reached with the keyboard. ``onVisibility(segmentId, visible)``.
+    ``onJump(row)``: a row was clicked, or Return pressed on it. ``onVisibility(segmentId, visible)``.
     """
 
     def __init__(self, table: Any, onJump: Callable[[Row], None], onVisibility: Callable[[str, bool], None]) -> None:
@@ -79,7 +80,12 @@ class ResultTable:
         name.setToolTip(_("{phrase}\nTick to show the segment; click to go to it.").format(phrase=row.phrase))
         figures = (
             (millilitres(row.volumeMl), _("As found by the model; use Segment Statistics after editing.")),
-            (row.slices, _("{axis} slices, counted from 0 along the volume's own axis").format(axis=row.axis)),
+            (
+                shortSlices(row.slices),
+                _("{axis} slices {slices}, counted from 0 along the volume's own axis").format(
+                    axis=row.axis, slices=row.slices
+                ),
+            ),
             (percent(row.confidence), _("The product of the model's own scores; not a calibrated probability.")),
         )
         items = [name]
@@ -107,3 +113,13 @@ def _swatch(color: tuple[float, float, float]) -> Any:
     pixmap = qt.QPixmap(_SWATCH, _SWATCH)
     pixmap.fill(qt.QColor.fromRgbF(*color))
     return pixmap
+
+
+def shortSlices(words: str) -> str:
+    """Slice numbers in words ("3, 5-9, 12") short enough for a column: first, last and how many runs where many."""
+    runs = words.split(", ")
+    if len(runs) <= _RUNS_SHOWN:
+        return words
+    return _("{first}-{last}, {count} parts").format(
+        first=runs[0].split("-")[0], last=runs[-1].split("-")[-1], count=len(runs)
+    )

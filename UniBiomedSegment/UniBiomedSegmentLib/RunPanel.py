@@ -143,11 +143,8 @@ class RunPanel:
 
     def _onProgress(self, stage: str, fraction: float | None = None, secondsLeft: float | None = None) -> None:
         bar = self._ui.progressBar
-        if fraction is None:
-            bar.setRange(0, 0)
-        else:
-            bar.setRange(0, 100)
-            bar.setValue(round(100 * fraction))
+        # A bar without an end (0, 0) would show no text in most styles.
+        bar.setValue(0 if fraction is None else round(100 * fraction))
         words = [_stageInWords(stage)]
         if fraction is not None:
             words.append(f"{round(100 * fraction)} %")

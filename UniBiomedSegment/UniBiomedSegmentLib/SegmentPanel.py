@@ -14,6 +14,7 @@ from UniBiomedSlicerLib.VolumeReader import guessModality
 from UniBiomedSegmentLib.ChoiceBox import ChoiceBox
 from UniBiomedSegmentLib.Choices import AUTO, isTypedWindow, modalitiesOf, windowsOf
 from UniBiomedSegmentLib.EngineBar import EngineBar
+from UniBiomedSegmentLib.OutputGuard import canTakeVoxels
 from UniBiomedSegmentLib.PromptLine import PromptLine
 from UniBiomedSegmentLib.ResultPanel import ResultPanel
 from UniBiomedSegmentLib.RunPanel import RunPanel
@@ -77,6 +78,10 @@ class SegmentPanel:
             return _("The engine is not set up yet; open the module UniBiomed to do so.")
         if self.slices.problem():
             return self.slices.problem()
+        if not canTakeVoxels(parameters.outputSegmentation):
+            return _('The segments of "{name}" are not kept as voxels; choose another segmentation.').format(
+                name=parameters.outputSegmentation.GetName()
+            )
         window = parameters.window
         if (
             window != AUTO

@@ -184,9 +184,10 @@ class SegmentRun:
 
     def _onWritten(self, problem: str) -> None:
         if problem:
-            isGone = self.segmentationNode.GetScene() is None or bool(self.job.volumeChanged())
+            # What cannot go there, or has lost its place, can still go into a segmentation of its own.
+            isHopeless = self._isNew and self.segmentationNode.GetScene() and not self.job.volumeChanged()
             self._removeNew()
-            self._end(OFFERED if isGone else FAILED, problem)
+            self._end(FAILED if isHopeless else OFFERED, problem)
             return
         byPhrase = {segment["id"]: segment["phrase"] for segment in self.result["segments"]}
         self.segmentIds = {byPhrase[resultId]: own for resultId, own in self._stepwise.segmentIds.items()}

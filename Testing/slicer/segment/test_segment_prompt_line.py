@@ -66,7 +66,10 @@ def test_escape_closes_the_list_first_and_cancels_the_run_then(host, panel, line
     pressed(popupOf(panel), QtCore.Qt.Key_Escape)
     assert not popupOf(panel).isVisible()
     assert panel.logic.activeRuns()[0].state == "running"
-    panel.widget.panel.prompt._escape.activated.emit()
+    panel.widget.parent.window().activateWindow()
+    line.setFocus()
+    host.spin()
+    pressed(line, QtCore.Qt.Key_Escape)
     host.spin(until=lambda: job.hasEnded)
     assert job.state == "cancelled"
 

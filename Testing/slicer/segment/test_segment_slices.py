@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from UniBiomedSegmentLib.Choices import Scope, isTypedWindow
+from UniBiomedSegmentLib.ResultTable import shortSlices
 from UniBiomedSegmentLib.SliceRange import slicesOf
 from UniBiomedSegmentLib.Wording import slicesInWords, timeLeft
 
@@ -30,6 +31,11 @@ def test_the_range_of_all_slices_is_the_whole_volume():
 def test_slices_in_words():
     assert slicesInWords([5, 3, 6, 7, 9]) == "3, 5-7, 9"
     assert slicesInWords([]) == ""
+
+
+def test_scattered_slices_are_shortened_for_the_table():
+    assert shortSlices("3, 5-9") == "3, 5-9"
+    assert shortSlices("0, 2-3, 5-15") == "0-15, 3 parts"
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,35 @@ def test_an_edit_is_still_seen_although_a_run_beside_it_wrote_its_result(host, p
     assert [first.state, second.state] == ["offered", "offered"]
 
 
+def asSurfaces(node):
+    import slicer
+
+    segmentation = node.GetSegmentation()
+    closed = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    segmentation.CreateRepresentation(closed)
+    segmentation.SetSourceRepresentationName(closed)
+
+
+def test_a_segmentation_of_surfaces_is_refused_before_anything_is_started(host, panel, existing):
+    asSurfaces(existing)
+    panel.ui.promptLineEdit.setText("liver, spleen, aorta")
+    assert not panel.ui.applyButton.enabled
+    assert "not kept as voxels" in panel.ui.applyButton.toolTip
+
+
+def test_a_result_that_its_segmentation_cannot_take_is_offered_and_not_lost(host, panel, existing, segmentations):
+    job = panel.applied("spleen")
+    asSurfaces(existing)
+    panel.logic.runs[0].guard.accept()
+    job.finishWith()
+    panel.settle()
+    assert "not as voxels" in panel.ui.offerLabel.text
+    host.click(panel.ui.addAsNewButton)
+    panel.settle()
+    assert len(segmentations()) == 2
+    assert panel.names() == ["liver", "spleen", "liver tumor"]
+
+
 def test_closing_the_scene_takes_the_offers_with_it(host, panel, volume):
     job = panel.applied("liver")
     painted(volume)
