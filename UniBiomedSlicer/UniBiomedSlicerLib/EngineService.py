@@ -27,6 +27,7 @@ from UniBiomedSlicerLib.JobRunner import JobRunner
 from UniBiomedSlicerLib.RestartPolicy import RestartPolicy
 from UniBiomedSlicerLib.ServerAddress import AddressError, isLoopback, usableAddress
 from UniBiomedSlicerLib.Signal import Signal
+from UniBiomedSlicerLib.Turns import Turns
 
 MAX_STREAMS = 5  # Qt opens six connections to a server
 MAX_HASHES = 16
@@ -69,6 +70,7 @@ class EngineService:
         self._policy = RestartPolicy()
         self._startAgain = False
         self._runners: list[JobRunner] = []
+        self.turns = Turns()
         self._waiting: list[Then] = []
         self._hashes: dict[tuple, str] = {}
         self._host = ""
@@ -246,6 +248,7 @@ class EngineService:
 
     def runnerEnded(self, runner: JobRunner) -> None:
         """A job is over: the next one in line may be followed."""
+        self.turns.leave(runner)
         if runner in self._runners:
             self._runners.remove(runner)
         for waiting in self._runners[:MAX_STREAMS]:

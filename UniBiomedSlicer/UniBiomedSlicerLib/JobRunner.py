@@ -19,6 +19,7 @@ from UniBiomedSlicerLib.EventStream import EventStream
 from UniBiomedSlicerLib.Failure import Failure
 from UniBiomedSlicerLib.ReplyFailure import DROPPED, SESSION_LOST, UNREACHABLE
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
+from UniBiomedSlicerLib.Turns import Turns
 from UniBiomedSlicerLib.VolumeTransfer import VolumeTransfer
 
 CANCEL_MS = 10_000
@@ -28,6 +29,8 @@ LOST = (SESSION_LOST, "unknown_volume", "volume_incomplete")
 
 class Host(Protocol):
     """What a runner needs of the service."""
+
+    turns: Turns
 
     def whenReady(self, then: Callable[[Failure | None, EngineClient | None], None]) -> None: ...
 
@@ -124,6 +127,12 @@ class JobRunner:
             return
         self._client = client
         self._session = client.session
+        self._host.turns.ask(self, self._beginTransfer)
+
+    def _beginTransfer(self) -> None:
+        client = self._client
+        if client is None or self.job.hasEnded:
+            return
         self.job.setState(jobs.UPLOADING)
         known = self._host.knownHash(self._payload)
         self._current = VolumeTransfer(client, self._payload, known, self._unchanged, self._progress, self._transferred)
@@ -135,6 +144,7 @@ class JobRunner:
 
     def _transferred(self, volumeId: str | None, failure: Failure | None) -> None:
         transfer, self._current = self._current, None
+        self._host.turns.leave(self)
         if failure is not None:
             self._failed(failure)
             return
@@ -257,6 +267,7 @@ class JobRunner:
 
     def _drop(self) -> None:
         current, self._current = self._current, None
+        self._host.turns.leave(self)
         if current is not None:
             for name in ("cancel", "abort", "close"):
                 if hasattr(current, name):

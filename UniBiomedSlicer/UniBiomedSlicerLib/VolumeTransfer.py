@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.EngineClient import EngineClient
@@ -16,6 +17,9 @@ from UniBiomedSlicerLib.VoxelSteps import VolumeEdited, bytesOf, compressSteps, 
 
 CHUNK_BYTES = 8 << 20
 MAX_DROPS = 4
+BUSY = ("upload_busy", "wrong_offset", "already_complete")
+WAIT_MS = 200
+MAX_WAITS = 100
 MAX_NAME = 200
 
 
@@ -47,6 +51,7 @@ class VolumeTransfer:
         self._encoding = "raw"
         self._volumeId = ""
         self._drops = 0
+        self._waits = 0
 
     def start(self) -> None:
         """Begin."""
@@ -139,13 +144,21 @@ class VolumeTransfer:
     def _sent(self, failure: Failure | None, answer: Any) -> None:
         if failure is not None and failure.code == DROPPED and self._drops < MAX_DROPS:
             self._drops += 1
-            self._current = self._client.request("GET", f"/v1/volumes/{self._volumeId}", self._sent)
+            self._askHowFar()
+        elif failure is not None and failure.code in BUSY and self._waits < MAX_WAITS:
+            # A request of ours that was given up (a job that was cancelled) has not ended there yet.
+            self._waits += 1
+            qt.QTimer.singleShot(WAIT_MS, self._askHowFar)
         elif failure is not None:
             self._fail(failure)
         elif answer.get("complete"):
             self._succeed()
         else:
             self._send(int(answer["received"]))
+
+    def _askHowFar(self) -> None:
+        if self._done is not None:
+            self._current = self._client.request("GET", f"/v1/volumes/{self._volumeId}", self._sent)
 
     def _succeed(self) -> None:
         done, self._done, self._current = self._done, None, None

@@ -138,6 +138,30 @@ def test_two_submitters_at_once_both_get_their_own(host, shared, record, volumeN
     assert first.job.result["provenance"]["source"] != second.job.result["provenance"]["source"]
 
 
+def test_two_jobs_on_one_new_volume_send_it_once_and_a_cancelled_one_does_not_stop_the_other(
+    host, shared, record, phantom
+):
+    voxels = np.array(phantom.volume.array).repeat(5, 1).repeat(5, 2).repeat(4, 0)  # 22 MB, several chunks
+    for number, cancels in enumerate((False, True, True)):
+        voxels[0, 0, 0] = number
+        node = host.addVolume(voxels, phantom.volume.ijk_to_ras)
+        first = record(shared.submit("report", node, {"slice_index": 20}, "CT"))
+        second = record(shared.submit("report", node, {"slice_index": 22}, "CT"))
+        if cancels:
+            sent = []
+            first.job.progressed.connect(
+                lambda stage, done, left, sent=sent: stage == "uploading" and sent.append(done)
+            )
+            host.spin(until=lambda sent=sent: sent and sent[-1] > 0, timeout=60)
+            first.job.cancel()
+        host.spin(until=lambda first=first, second=second: first.ends and second.ends, timeout=120)
+        assert first.ends == (["cancelled"] if cancels else ["done"]), first.job.message
+        assert second.ends == ["done"], second.job.message
+        if not cancels:
+            assert not [told for told in second.progress if told[0] == "uploading"]
+        host.slicer.mrmlScene.RemoveNode(node)
+
+
 def test_more_jobs_than_connections_all_end(host, shared, record, volumeNode):
     told = [record(shared.submit("report", volumeNode, {"slice_index": k}, "CT")) for k in range(12)]
     host.spin(until=lambda: all(one.ends for one in told), timeout=120)

@@ -15,6 +15,7 @@ from UniBiomedSlicerLib.RestartPolicy import STABLE_SECONDS, RestartPolicy
 from UniBiomedSlicerLib.ServerAddress import AddressError, usableAddress
 from UniBiomedSlicerLib.Signal import Signal
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
+from UniBiomedSlicerLib.Turns import Turns
 from UniBiomedSlicerLib.VolumeReader import identify
 from UniBiomedSlicerLib.VoxelSteps import VolumeEdited, bytesOf, compressSteps, hashSteps
 
@@ -220,3 +221,19 @@ def test_what_goes_wrong_in_long_work_is_told(host):
     SlicedWork(steps(), lambda value, error: ends.append(type(error)))
     host.spin(until=lambda: ends)
     assert ends == [VolumeEdited]
+
+
+def test_turns_are_taken_one_after_the_other_and_can_be_left_while_waiting(host):
+    turns, begun = Turns(), []
+    for name in "abcd":
+        turns.ask(name, lambda name=name: begun.append(name))
+    turns.leave("c")
+    assert begun == ["a"]
+    turns.leave("a")
+    turns.leave("a")
+    host.spin(until=lambda: begun == ["a", "b"])
+    turns.leave("b")
+    host.spin(until=lambda: begun == ["a", "b", "d"])
+    turns.leave("d")
+    turns.ask("e", lambda: begun.append("e"))
+    assert begun[-1] == "e"
