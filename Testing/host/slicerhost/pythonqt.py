@@ -143,6 +143,8 @@ _OWN = {"connect": connect, "disconnect": disconnect}
 def _attributeOf(base: Callable) -> Callable:
     # QObject.connect is both static and not in PySide, which its attribute look-up decides before any patch.
     def getAttribute(self, name):
+        if not shiboken6.isValid(self) and not name.startswith("_") and isNative(type(self)):
+            raise ValueError(f"Trying to access {name} of a {type(self).__name__} that was deleted")
         own = _OWN.get(name)
         return base(self, name) if own is None else own.__get__(self)
 

@@ -88,6 +88,8 @@ def test_properties_are_attributes_and_unknown_ones_are_refused(host):
     label.deleteLater()
     host.spin()
     assert not label
+    with pytest.raises(ValueError, match="deleted"):
+        label.setText("d")
 
 
 def test_a_process_takes_str_bytes_and_qbytearray_but_no_bytearray(host):
