@@ -6,11 +6,13 @@ set(ENGINE_FILES
   Engine/src/unibiomed/__init__.py
   Engine/src/unibiomed/cli/__init__.py
   Engine/src/unibiomed/cli/__main__.py
+  Engine/src/unibiomed/cli/agreement.py
   Engine/src/unibiomed/cli/annotate.py
   Engine/src/unibiomed/cli/app.py
   Engine/src/unibiomed/cli/demo.py
   Engine/src/unibiomed/cli/evaluate.py
   Engine/src/unibiomed/cli/export.py
+  Engine/src/unibiomed/cli/fine_tune.py
   Engine/src/unibiomed/cli/interpret.py
   Engine/src/unibiomed/cli/models.py
   Engine/src/unibiomed/cli/opening.py
@@ -41,6 +43,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/cohort/export/unibiomed_format.py
   Engine/src/unibiomed/cohort/export/writing.py
   Engine/src/unibiomed/cohort/failures.py
+  Engine/src/unibiomed/cohort/measure.py
   Engine/src/unibiomed/cohort/overview.html.j2
   Engine/src/unibiomed/cohort/overview.py
   Engine/src/unibiomed/cohort/plan.py
@@ -69,6 +72,12 @@ set(ENGINE_FILES
   Engine/src/unibiomed/engine/work.py
   Engine/src/unibiomed/errors.py
   Engine/src/unibiomed/evaluation/__init__.py
+  Engine/src/unibiomed/evaluation/agreement.html.j2
+  Engine/src/unibiomed/evaluation/agreement.py
+  Engine/src/unibiomed/evaluation/agreement_page.py
+  Engine/src/unibiomed/evaluation/calibration.py
+  Engine/src/unibiomed/evaluation/clustered.py
+  Engine/src/unibiomed/evaluation/exported.py
   Engine/src/unibiomed/evaluation/fit_presence.py
   Engine/src/unibiomed/evaluation/goals.py
   Engine/src/unibiomed/evaluation/mask_metrics.py
@@ -210,23 +219,30 @@ set(ENGINE_FILES
   Engine/src/unibiomed/training/aids.py
   Engine/src/unibiomed/training/batching.py
   Engine/src/unibiomed/training/conversations.py
+  Engine/src/unibiomed/training/curves.py
   Engine/src/unibiomed/training/encoding.py
+  Engine/src/unibiomed/training/event_files.py
   Engine/src/unibiomed/training/exported_data.py
+  Engine/src/unibiomed/training/fine_tune.py
+  Engine/src/unibiomed/training/held_out.py
   Engine/src/unibiomed/training/initialisation.py
   Engine/src/unibiomed/training/loop.py
   Engine/src/unibiomed/training/lora.py
   Engine/src/unibiomed/training/losses.py
   Engine/src/unibiomed/training/memory.py
   Engine/src/unibiomed/training/mini.py
+  Engine/src/unibiomed/training/needs.py
   Engine/src/unibiomed/training/objective.py
   Engine/src/unibiomed/training/optimizers.py
   Engine/src/unibiomed/training/packing.py
   Engine/src/unibiomed/training/phantom_data.py
   Engine/src/unibiomed/training/plots.py
+  Engine/src/unibiomed/training/replay.py
   Engine/src/unibiomed/training/run.py
   Engine/src/unibiomed/training/schedule.py
   Engine/src/unibiomed/training/stages.py
   Engine/src/unibiomed/training/state.py
+  Engine/src/unibiomed/training/tuned_model.py
   Engine/src/unibiomed/training/turns.py
   Engine/src/unibiomed/training/video_data.py
   Engine/src/unibiomed/training/vocabulary.py
