@@ -19,6 +19,7 @@ from UniBiomedSegmentLib import Results
 from UniBiomedSegmentLib.Choices import AUTO, Method, Scope
 from UniBiomedSegmentLib.Logic import UniBiomedSegmentLogic
 from UniBiomedSegmentLib.SegmentPanel import SegmentPanel
+from UniBiomedSlicerLib import SegmentTags as tags
 
 
 class UniBiomedSegment(ScriptedLoadableModule):
@@ -195,7 +196,7 @@ class UniBiomedSegmentTest(ScriptedLoadableModuleTest):
         """Figures kept as tags of a segment come back as a row."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
         segment = node.GetSegmentation().GetSegment(node.GetSegmentation().AddEmptySegment("liver", "liver"))
-        segment.SetTag(Results.PHRASE, "liver in abdomen CT")
-        segment.SetTag(Results.VOLUME_ML, "1500.5")
+        segment.SetTag(tags.PHRASE, "liver in abdomen CT")
+        segment.SetTag(tags.VOLUME_ML, "1500.5")
         rows = Results.rowsOf(node)
         assert [(row.name, row.volumeMl) for row in rows] == [("liver", 1500.5)]

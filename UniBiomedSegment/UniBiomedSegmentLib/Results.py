@@ -12,17 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import slicer
-import vtk
-
-from UniBiomedSegmentLib.Wording import slicesInWords
+from UniBiomedSlicerLib import SegmentTags as tags
 
 NOT_FOUND = "UniBiomed.NotFound"
-PHRASE = "UniBiomed.Phrase"
-CONFIDENCE = "UniBiomed.Confidence"
-AXIS = "UniBiomed.Axis"
-SLICES = "UniBiomed.Slices"
-KEY_SLICE = "UniBiomed.KeySlice"
-VOLUME_ML = "UniBiomed.VolumeMl"
 CENTER = "UniBiomed.Center"
 
 
@@ -50,56 +42,34 @@ def rowsOf(segmentationNode: Any) -> list[Row]:
         return []
     segmentation, displayNode = segmentationNode.GetSegmentation(), segmentationNode.GetDisplayNode()
     rows = []
-    for index in range(segmentation.GetNumberOfSegments()):
-        segmentId = segmentation.GetNthSegmentID(index)
-        segment = segmentation.GetSegment(segmentId)
-        phrase = tag(segment, PHRASE)
-        if not phrase:
+    for info in tags.segmentsOf(segmentationNode):
+        if info.isPreview:
             continue
-        keySlice = _number(tag(segment, KEY_SLICE))
+        segment = segmentation.GetSegment(info.id)
+        keySlice = _number(tags.tag(segment, tags.KEY_SLICE))
         rows.append(
             Row(
-                segmentId=segmentId,
-                name=segment.GetName(),
+                segmentId=info.id,
+                name=info.name,
                 color=segment.GetColor(),
-                phrase=phrase,
-                volumeMl=_number(tag(segment, VOLUME_ML)),
-                slices=tag(segment, SLICES),
-                axis=tag(segment, AXIS),
+                phrase=info.phrase,
+                volumeMl=_number(tags.tag(segment, tags.VOLUME_ML)),
+                slices=tags.tag(segment, tags.SLICES).replace(",", ", "),
+                axis=tags.tag(segment, tags.AXIS),
                 keySlice=None if keySlice is None else int(keySlice),
-                center=_numbers(tag(segment, CENTER)),
-                confidence=_number(tag(segment, CONFIDENCE)),
-                visible=displayNode is None or bool(displayNode.GetSegmentVisibility(segmentId)),
+                center=_numbers(tags.tag(segment, CENTER)),
+                confidence=info.confidence,
+                visible=displayNode is None or bool(displayNode.GetSegmentVisibility(info.id)),
             )
         )
     return rows
 
 
-def figuresOf(segment: Mapping[str, Any], axis: str) -> dict[str, str]:
-    """The tags that keep a result segment's figures. The key slice is the one with most pixels, else the middle one."""
-    slices = list(segment.get("slices") or ())
-    present = [evidence for evidence in segment.get("presence") or () if evidence["present"]]
-    pixels = {evidence["slice"]: evidence.get("pixels", 0) for evidence in present if evidence["slice"] in slices}
-    key = max(slices, key=lambda index: pixels.get(index, 0)) if any(pixels.values()) else None
-    if key is None and slices:
-        key = slices[len(slices) // 2]
-    volume, mask = segment.get("volume_ml"), segment["mask"]
-    return {
-        AXIS: axis,
-        SLICES: slicesInWords(slices),
-        KEY_SLICE: "" if key is None else str(key),
-        VOLUME_ML: "" if volume is None else repr(float(volume)),
-        CENTER: " ".join(
-            repr(start + (size - 1) / 2) for start, size in zip(mask["offset"], mask["shape"], strict=True)
-        ),
-    }
-
-
-def keepFigures(segmentationNode: Any, segmentId: str, segment: Mapping[str, Any], axis: str) -> None:
-    """Write a result segment's figures to its segment in the scene."""
-    target = segmentationNode.GetSegmentation().GetSegment(segmentId)
-    for name, value in figuresOf(segment, axis).items():
-        target.SetTag(name, value)
+def keepCenter(segmentationNode: Any, segmentId: str, mask: Mapping[str, Any]) -> None:
+    """Note the middle of a result's mask on its segment, for a jump that does not have to look for it."""
+    middle = (start + (size - 1) / 2 for start, size in zip(mask["offset"], mask["shape"], strict=True))
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
+    tags.setTag(segment, CENTER, " ".join(repr(index) for index in middle))
 
 
 def notFoundOf(segmentationNode: Any) -> list[dict[str, Any]]:
@@ -123,12 +93,6 @@ def keepNotFound(segmentationNode: Any, missing: Iterable[Mapping[str, Any]], fo
 def volumeOf(segmentationNode: Any) -> Any:
     """The volume that a segmentation was made on, if it is still in the scene."""
     return segmentationNode.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
-
-
-def tag(segment: Any, name: str) -> str:
-    """A segment's tag, "" where it has none."""
-    value = vtk.reference("")
-    return str(value) if segment.GetTag(name, value) else ""
 
 
 def _number(text: str) -> float | None:

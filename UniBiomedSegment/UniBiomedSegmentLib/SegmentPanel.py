@@ -30,6 +30,7 @@ class SegmentPanel:
         self._ui = ui
         self._logic = logic
         self._parameters: Any = None
+        self.runs: RunPanel | None = None  # the other parts call back while they are being made
         self._service = engineService()
         self.engine = EngineBar(self._service, ui.engineLabel, ui.engineButton, openSetUp)
         self.prompt = PromptLine(ui.promptLineEdit, ui.feedbackLabel, self._modality)
@@ -147,8 +148,7 @@ class SegmentPanel:
         self.refresh()
 
     def _onSlicesChanged(self) -> None:
-        # Called for the first time while the parts are being made.
-        if hasattr(self, "runs"):
+        if self.runs is not None:
             self.runs.setProblem(self.problem())
 
     def _onEngineChanged(self) -> None:

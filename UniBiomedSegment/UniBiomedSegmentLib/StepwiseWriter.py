@@ -10,7 +10,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from UniBiomedSegmentLib.Results import keepFigures, keepNotFound
+from UniBiomedSegmentLib.Results import keepCenter, keepNotFound
 
 BUDGET_S = 0.01
 
@@ -72,7 +72,7 @@ class StepwiseWriter:
         self.segmentIds = dict(self._writer.written)
         segments = {segment["id"]: segment for segment in self._result.get("segments") or ()}
         for resultId, segmentId in self.segmentIds.items():
-            keepFigures(self._node, segmentId, segments[resultId], self._result["provenance"]["axis"])
+            keepCenter(self._node, segmentId, segments[resultId]["mask"])
         found = [segment["phrase"] for segment in segments.values()]
         keepNotFound(self._node, self._result.get("not_found") or (), found)
 

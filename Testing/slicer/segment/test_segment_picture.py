@@ -19,6 +19,7 @@ TARGETS = "liver, spleen, left kidney, right kidney, liver tumor, kidney tumor"
 
 
 def test_the_panel_and_the_views_are_pictured(host, monkeypatch, tmp_path):
+    import photograph
     import render
     import slicer
     from PIL import Image
@@ -43,7 +44,10 @@ def test_the_panel_and_the_views_are_pictured(host, monkeypatch, tmp_path):
     host.spin(seconds=0.3)
     assert ui.messageLabel.text == ""
     panel = host.screenshot(widget.parent, tmp_path / "panel.png", size=(430, 640))
-    views = render.threeViews(node, widget._parameterNode.outputSegmentation, size=(960, 640))
+    if photograph.isPossible():
+        views = photograph.threeViews(node, widget._parameterNode.outputSegmentation, size=(960, 640))
+    else:
+        views = render.threeViews(node, widget._parameterNode.outputSegmentation, size=(960, 640))
     path = Path(wanted or tmp_path) / "segment.png"
     render.window(panel, views).save(path)
     with Image.open(path) as picture:
