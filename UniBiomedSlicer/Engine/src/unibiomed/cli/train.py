@@ -12,7 +12,7 @@ import typer
 
 from unibiomed.cli import options
 from unibiomed.cli.opening import check_folder
-from unibiomed.cli.terminal import Terminal
+from unibiomed.cli.terminal import ProgressStyle, Terminal
 from unibiomed.errors import Cancelled, InputError
 
 
@@ -43,7 +43,12 @@ def train_command(
         Path,
         typer.Option("--output", "-o", help="The run's folder; its model goes to OUTPUT/model.", show_default=False),
     ],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = 10_000,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", min=1, help="Optimizer steps in all (else 10000, with --data 200).", show_default=False
+        ),
+    ] = None,
     stage: Annotated[Stage, typer.Option("--stage", help="Which stage of Mini's training.")] = Stage.joint,
     after: Annotated[
         list[Path] | None,
@@ -51,8 +56,29 @@ def train_command(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--start", help="A model to fine-tune (else a stage of Mini).", show_default=False),
+        typer.Option("--from", "--start", help="A model to fine-tune (else a stage of Mini).", show_default=False),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="With --from: what to learn, as unibiomed export wrote it.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="With --data: the new model's name in the list of models.", show_default=False),
+    ] = None,
+    replay: Annotated[
+        float | None,
+        typer.Option(
+            "--replay",
+            min=0.0,
+            max=0.95,
+            help="With --data: share of phantoms, against forgetting (else 0.4 for Mini, 0 for others).",
+            show_default=False,
+        ),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, help="With --data: looks without gain before the run stops.")
+    ] = 4,
     tune: Annotated[
         Tune, typer.Option("--tune", help="What of --start is trained: LoRA, or SAM 2's memory alone.")
     ] = Tune.lora,
@@ -71,9 +97,12 @@ def train_command(
         int | None,
         typer.Option("--first-example", min=0, help="Its number (else the stage's own).", show_default=False),
     ] = None,
+    progress: Annotated[
+        ProgressStyle, typer.Option("--progress", help="With --data: bar, or lines of JSON on stderr.")
+    ] = ProgressStyle.BAR,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train on phantoms; run again with the same folder, a stopped run goes on where it was.
+    """Train on phantoms or on an export; run again with the same folder, a stopped run goes on where it was.
 
     Examples:
 
@@ -83,8 +112,25 @@ def train_command(
 
     [bold]unibiomed train -o runs/memory --start runs/mini/model --tune memory --steps 300[/bold]
 
-    [bold]unibiomed train -o runs/tuned --start Luffy503/UniBiomed --steps 500 --batch-size 4[/bold]
+    [bold]unibiomed train -o runs/tuned --from Luffy503/UniBiomed --steps 500 --batch-size 4[/bold]
+
+    [bold]unibiomed train -o runs/mine --from mini --data dataset --name mine[/bold]
     """
+    if data is not None:
+        from unibiomed.cli.fine_tune import fine_tune_command
+
+        given = {
+            "steps": steps,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "replay": replay,
+            "patience": patience,
+            "seed": seed,
+            "workers": workers,
+        }
+        fine_tune_command(output, start, data, name, given, Terminal(quiet=quiet, progress=progress))
+        return
+    steps = steps or 10_000
     terminal = Terminal(quiet=quiet)
     check_folder(output)
     folder = None

@@ -168,12 +168,9 @@ class ModelStore:
         folder, a pickle in it), ``OutputError`` (disk); then nothing is left in the store.
         """
         name = folder.resolve().name if name is None else name
-        if not _NAME.fullmatch(name) or name == BUNDLED:
-            raise InputError(f"{name!r} cannot be a model's name; use letters, digits, '.', '_', '-' (and one '/').")
         if not folder.is_dir():
             raise InputError(f"There is no folder {folder} to import.")
-        if self._folder(name).exists():
-            raise InputError(f"The store already has a model {name!r}; remove it first or import under another name.")
+        self.check_free(name)
         check_model_folder(folder)
         partial = self.root / _PARTIAL / f"{_folder_name(name)}-{uuid.uuid4().hex}"
         try:
@@ -193,6 +190,13 @@ class ModelStore:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return _stored(manifest, self._folder(name))
+
+    def check_free(self, name: str) -> None:
+        """``InputError`` unless a new model can be called ``name``."""
+        if not _NAME.fullmatch(name) or name == BUNDLED:
+            raise InputError(f"{name!r} cannot be a model's name; use letters, digits, '.', '_', '-' (and one '/').")
+        if self._folder(name).exists():
+            raise InputError(f"The store already has a model {name!r}; remove it first or take another name.")
 
     def verify(self, name: str, progress: ByteProgress | None = None) -> StoredModel:
         """Read every file of a model and compare; ``CheckpointError`` lists what differs from the record."""

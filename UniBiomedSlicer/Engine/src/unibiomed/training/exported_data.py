@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from unibiomed.errors import InputError
 from unibiomed.tasks import templates
+from unibiomed.tasks.phrases import parse_phrase
 from unibiomed.training.conversations import SEGMENT_ANSWER, segment_question
 from unibiomed.training.turns import Conversation, Example, Turn
 
@@ -27,10 +28,48 @@ _TURNS = 3
 
 
 @dataclass(frozen=True)
-class _Picture:
+class ExportedPicture:
+    """One picture of a split: its file, mask files by phrase, reports, the patient ("" where nobody said it).
+
+    A report is abnormality, sentence and mask file.
+    """
+
     file: str
     masks: dict[str, str]
-    reports: tuple[tuple[str, str, str], ...]  # abnormality, sentence, mask file
+    reports: tuple[tuple[str, str, str], ...]
+    patient: str
+
+
+class ExportedPictures:
+    """The pictures of a split, ordered by name, and ``phrases``, every phrase that one of them has."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        """Read the lists, not the pictures. InputError when the split is not there or is damaged."""
+        self.folder, self.split = folder, split
+        self.pictures = _read(folder, split)
+        self.phrases = tuple(sorted({phrase for picture in self.pictures for phrase in picture.masks}))
+
+    def image(self, picture: ExportedPicture) -> np.ndarray:
+        """RGB uint8 (H, W, 3)."""
+        return np.asarray(self._opened(self.split, picture.file, "RGB"))
+
+    def mask(self, picture: ExportedPicture, phrase: str) -> np.ndarray:
+        """Bool (H, W), all false for a phrase that the picture lacks."""
+        if phrase not in picture.masks:
+            return np.zeros(self._opened(self.split, picture.file, "L").size[::-1], dtype=bool)
+        return self.mask_file(picture.masks[phrase])
+
+    def mask_file(self, file: str) -> np.ndarray:
+        """Bool (H, W) in a mask file of this split."""
+        return np.asarray(self._opened(f"{self.split}_mask", file, "L")) > 0
+
+    def _opened(self, folder: str, file: str, mode: str) -> Image.Image:
+        path = self.folder / folder / Path(file).name
+        try:
+            with Image.open(path) as opened:
+                return opened.convert(mode)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error}); export the data set again.") from error
 
 
 class ExportedExamples(Dataset):
@@ -42,9 +81,9 @@ class ExportedExamples(Dataset):
 
     def __init__(self, folder: Path, split: str = "train", *, count: int, seed: int = 0) -> None:
         """``folder`` of the export, ``count`` examples in all. InputError when the split is not there or is damaged."""
-        self.folder, self.split, self.count, self.seed = folder, split, count, seed
-        self._pictures = _read(folder, split)
-        self.phrases = tuple(sorted({phrase for picture in self._pictures for phrase in picture.masks}))
+        self.count, self.seed = count, seed
+        self._data = ExportedPictures(folder, split)
+        self.phrases = self._data.phrases
 
     def __len__(self) -> int:
         return self.count
@@ -52,56 +91,54 @@ class ExportedExamples(Dataset):
     @property
     def n_pictures(self) -> int:
         """Different pictures in the split."""
-        return len(self._pictures)
+        return len(self._data.pictures)
 
     def __getitem__(self, key: tuple[str, int]) -> Example:
         _, number = key
-        passed, place = divmod(number, len(self._pictures))
-        order = np.random.default_rng([self.seed, passed]).permutation(len(self._pictures))
-        return self._example(self._pictures[order[place]], np.random.default_rng([self.seed, 1, number]))
+        passed, place = divmod(number, self.n_pictures)
+        order = np.random.default_rng([self.seed, passed]).permutation(self.n_pictures)
+        return self._example(self._data.pictures[order[place]], np.random.default_rng([self.seed, 1, number]))
 
-    def _example(self, picture: _Picture, rng: np.random.Generator) -> Example:
-        with Image.open(self.folder / self.split / picture.file) as opened:
-            image = np.asarray(opened.convert("RGB"))
+    def _example(self, picture: ExportedPicture, rng: np.random.Generator) -> Example:
+        image = self._data.image(picture)
         turns = [self._segmentation_turn(image, picture, rng) for _ in range(min(_TURNS, len(self.phrases)))]
         conversations = [Conversation(image, tuple(turns))]
         if picture.reports:
             conversations.append(Conversation(image, (self._report_turn(picture),)))
         return Example(image=image, conversations=tuple(conversations))
 
-    def _segmentation_turn(self, image: np.ndarray, picture: _Picture, rng: np.random.Generator) -> Turn:
+    def _segmentation_turn(self, image: np.ndarray, picture: ExportedPicture, rng: np.random.Generator) -> Turn:
         absent = [phrase for phrase in self.phrases if phrase not in picture.masks]
         if absent and (not picture.masks or rng.random() < _ABSENT_SHARE):
             phrase = str(rng.choice(absent))
             mask = np.zeros(image.shape[:2], dtype=bool)
         else:
             phrase = str(rng.choice(list(picture.masks)))
-            mask = self._mask(picture.masks[phrase])
+            mask = self._data.mask_file(picture.masks[phrase])
         return Turn(segment_question(phrase), SEGMENT_ANSWER, (mask,), (phrase,))
 
-    def _report_turn(self, picture: _Picture) -> Turn:
+    def _report_turn(self, picture: ExportedPicture) -> Turn:
         blocks = [
             f"<p> {name}. {said} </p> [SEG]".lower().replace("[seg]", "[SEG]") for name, said, _ in picture.reports
         ]
         return Turn(
-            templates.REPORT[2], " ".join(blocks), tuple(self._mask(Path(file).name) for _, _, file in picture.reports)
+            templates.REPORT[2], " ".join(blocks), tuple(self._data.mask_file(file) for _, _, file in picture.reports)
         )
 
-    def _mask(self, file: str) -> np.ndarray:
-        with Image.open(self.folder / f"{self.split}_mask" / file) as opened:
-            return np.asarray(opened.convert("L")) > 0
 
-
-def _read(folder: Path, split: str) -> list[_Picture]:
+def _read(folder: Path, split: str) -> list[ExportedPicture]:
     path = folder / f"{split}.json"
     if not path.is_file():
         raise InputError(f"{folder} has no {split}.json; make the data set with: unibiomed export --format unibiomed")
     content = _json(path)
     try:
         masks: dict[str, dict[str, str]] = {image["file_name"]: {} for image in content["images"]}
+        patients: dict[str, str] = {}
         for annotation in content["annotations"]:
-            sentence = annotation["sentences"][0]["raw"].lower().rstrip(".")
+            # Spelled as the engine's prompts are, not as the published loader does (all lower case).
+            sentence = parse_phrase(annotation["sentences"][0]["raw"]).text
             masks[annotation["file_name"]][sentence] = annotation["mask_file"]
+            patients[annotation["file_name"]] = str(annotation.get("patient", ""))
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"{path} is not a training list as unibiomed export writes it ({error!r}).") from error
     reports: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
@@ -110,7 +147,10 @@ def _read(folder: Path, split: str) -> list[_Picture]:
         reports[Path(entry["image_file"]).name].append((entry["abnormality"], entry["report"], entry["mask_file"]))
     if not masks:
         raise InputError(f"{path} lists no picture, so there is nothing to train on.")
-    return [_Picture(file, found, tuple(reports[file])) for file, found in sorted(masks.items())]
+    return [
+        ExportedPicture(file, found, tuple(reports[file]), patients.get(file, ""))
+        for file, found in sorted(masks.items())
+    ]
 
 
 def _json(path: Path) -> Any:
