@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``unibiomed evaluate``: the table of a model on phantoms that it was never trained on."""
+"""``unibiomed evaluate``: a model on phantoms that it was never trained on, or on reviewed segments."""
 
 from __future__ import annotations
 
@@ -31,9 +31,28 @@ def evaluate_command(
     seed_base: Annotated[int, typer.Option("--seed-base", help="First seed; training uses those below 10,000,000.")] = (
         1_000_000_000
     ),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for evaluation.json, .md and .csv.")] = Path(
-        "evaluation"
-    ),
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Instead of phantoms: what unibiomed export wrote.", show_default=False),
+    ] = None,
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalogue", help="Instead of phantoms: the reviewed volumes of a cohort, in mm.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", help="train, validation or test (else test, of a catalogue all).", show_default=False),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", help="With --data or --catalogue: a second model, B.", show_default=False),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="Of NSD: in mm, with --data in pixels.")
+    ] = 2.0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("evaluation"),
     fit_presence: Annotated[
         bool,
         typer.Option(
@@ -47,14 +66,27 @@ def evaluate_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure a model on phantoms: Dice, recognition, reports, questions, regions, false positives.
+    """Measure a model: on phantoms every task; on reviewed segments masks, false positives, calibration.
 
     Examples:
 
     [bold]unibiomed evaluate -o evaluation[/bold]
 
     [bold]unibiomed evaluate --modality CT --modality MRI -n 3 --task segment[/bold]
+
+    [bold]unibiomed evaluate --data dataset --model mini --compare mine[/bold]
+
+    [bold]unibiomed evaluate --catalogue scans/derivatives/unibiomed --model mini --compare mine[/bold]
     """
+    if data is not None or catalogue is not None:
+        from unibiomed.cli.agreement import agreement_command
+
+        models = [model] if compare is None else [model, compare]
+        terminal = Terminal(as_json=as_json, quiet=quiet)
+        agreement_command(data, catalogue, split, models, tolerance, output, device, dtype, terminal)
+        return
+    if compare is not None or split is not None:
+        raise InputError("--compare and --split go with --data or --catalogue.")
     try:
         from unibiomed.evaluation import fit_presence as fitting
         from unibiomed.evaluation.phantoms import evaluate_phantoms

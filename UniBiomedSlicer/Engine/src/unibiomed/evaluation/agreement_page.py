@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``agreement.html`` and ``agreement.json``: one or two models against reviewed segments, with plots; no script."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from unibiomed.evaluation.agreement import NOTES, Agreement, Answer, Difference
+from unibiomed.evaluation.clustered import Estimate, Paired
+from unibiomed.volumes.atomic import atomic_path
+
+PAGE, DATA = "agreement.html", "agreement.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What was asked, of whom: ``agreements`` and ``answers`` of model A, and of model B where there is one."""
+
+    agreements: tuple[Agreement, ...]
+    answers: tuple[tuple[Answer, ...], ...]
+    differences: tuple[Difference, ...]
+    settings: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; ``answers`` are every single question."""
+        return {
+            "format": "unibiomed.agreement/1",
+            "settings": self.settings,
+            "models": [asdict(one) for one in self.agreements],
+            "b_minus_a": [asdict(one) for one in self.differences],
+            "answers": [[asdict(answer) for answer in some] for some in self.answers],
+            "notes": list(NOTES),
+        }
+
+
+def save(comparison: Comparison, folder: Path) -> tuple[Path, Path]:
+    """Write both files into ``folder``; each appears whole. Returns page and data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {PAGE: _page(comparison), DATA: json.dumps(comparison.to_json(), indent=1) + "\n"}
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return folder / PAGE, folder / DATA
+
+
+def told(estimate: Estimate | None, digits: int = 3) -> str:
+    """``0.812 (0.75 to 0.87)``, "" for None."""
+    if estimate is None:
+        return ""
+    text = f"{estimate.value:.{digits}f}"
+    return text if estimate.low is None else f"{text} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+
+
+def told_pair(pair: Paired | None) -> str:
+    """The difference with its interval, how many went which way, and p."""
+    if pair is None:
+        return ""
+    sign = "+" if pair.difference.value >= 0 else ""
+    p = "" if pair.p_value is None else f", p {pair.p_value:.3g}"
+    return f"{sign}{told(pair.difference)}; {pair.higher} higher, {pair.lower} lower, {pair.equal} equal{p}"
+
+
+def _page(comparison: Comparison) -> str:
+    text = resources.files("unibiomed.evaluation").joinpath("agreement.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"told": told, "told_pair": told_pair}
+    plots = [
+        ("Dice by phrase", _dice_plot(comparison)),
+        ("Reliability of the confidence", _reliability_plot(comparison.agreements)),
+    ]
+    if len(comparison.answers) == 2:
+        plots.append(("Dice of A and B, a dot a question", _scatter_plot(comparison)))
+    return environment.from_string(text).render(
+        agreements=comparison.agreements,
+        differences=comparison.differences,
+        settings=comparison.settings,
+        plots=plots,
+        notes=NOTES,
+        made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _dice_plot(comparison: Comparison) -> str:
+    phrases = [row.phrase for row in comparison.agreements[0].rows]
+    figure, axis = _figure(7.0, 1.2 + 0.45 * len(phrases))
+    for number, (agreement, answers) in enumerate(zip(comparison.agreements, comparison.answers, strict=True)):
+        offset = 0.12 * (2 * number - len(comparison.answers) + 1)
+        places = [place + offset for place in range(len(phrases))]
+        color = f"C{number}"
+        for place, phrase in zip(places, phrases, strict=True):
+            values = [one.dice for one in answers if one.phrase == phrase and one.dice is not None]
+            axis.plot(values, [place] * len(values), "|", color=color, alpha=0.5)
+        means = {row.phrase: row.dice for row in agreement.rows}
+        known = [(place, means[p].value) for place, p in zip(places, phrases, strict=True) if means.get(p)]
+        if known:
+            axis.plot([value for _, value in known], [place for place, _ in known], "D", color=color, ms=5,
+                      label=agreement.model)  # fmt: skip
+    axis.set(xlim=(-0.02, 1.02), xlabel="Dice (a line a question, diamond: mean)")
+    axis.set_yticks(range(len(phrases)), phrases)
+    axis.invert_yaxis()
+    axis.legend(fontsize=8, loc="lower left")
+    return _png(figure)
+
+
+def _reliability_plot(agreements: Sequence[Agreement]) -> str:
+    figure, axis = _figure(4.4, 4.2)
+    axis.plot([0, 1], [0, 1], color="0.7", linestyle=":")
+    for number, agreement in enumerate(agreements):
+        if agreement.calibration is None:
+            continue
+        bins = agreement.calibration.bins
+        said = [one.confidence for one in bins]
+        axis.plot(said, [one.iou for one in bins], "o-", color=f"C{number}", label=f"{agreement.model}: IoU")
+        axis.plot(
+            said, [one.right for one in bins], "s--", color=f"C{number}", alpha=0.6, label=f"{agreement.model}: right"
+        )
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="mean IoU, and share right (IoU >= 0.5)")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8)
+    return _png(figure)
+
+
+def _scatter_plot(comparison: Comparison) -> str:
+    first = {(one.case, one.place, one.phrase): one.dice for one in comparison.answers[0]}
+    pairs = [(first.get((b.case, b.place, b.phrase)), b.dice) for b in comparison.answers[1] if b.dice is not None]
+    pairs = [(a, b) for a, b in pairs if a is not None]
+    figure, axis = _figure(4.4, 4.2)
+    axis.plot([0, 1], [0, 1], color="0.7", linestyle=":")
+    axis.plot([a for a, _ in pairs], [b for _, b in pairs], ".", alpha=0.6)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=f"A: {comparison.agreements[0].model}",
+             ylabel=f"B: {comparison.agreements[1].model}")  # fmt: skip
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _png(figure: Any) -> str:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
