@@ -24,8 +24,8 @@ class Turns:
 
     def leave(self, owner: Any) -> None:
         """``owner`` has had its turn, or does not want it any more; the next one begins with the next event."""
-        hadTurn = bool(self._line) and self._line[0][0] is owner
-        self._line = [entry for entry in self._line if entry[0] is not owner]
+        hadTurn = bool(self._line) and self._line[0][0] == owner
+        self._line = [entry for entry in self._line if entry[0] != owner]
         if hadTurn and self._line:
             following = self._line[0]
             qt.QTimer.singleShot(0, lambda: self._begin(following))
