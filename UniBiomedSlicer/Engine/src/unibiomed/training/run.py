@@ -106,7 +106,7 @@ def _train_mini(options: RunOptions, result: Path, report: Report, stop: Callabl
     side = config.low_res_size if stage.mix.with_masks else 2 * round(config.tokens_per_tile**0.5)
     collator = Collator(config, tokenizer, side, phrases)
     done = train(model, examples, collator, loop, options.out, aids=aids, report=report, stop=stop)
-    plot_losses(options.out / "log.jsonl", options.out / "loss.png")
+    plot_losses([options.out / "log.jsonl"], options.out / "loss.png")
     if done < loop.steps:
         return None
     return _save(model, tokenizer, result, mini_description(examples.catalogue))
@@ -119,7 +119,7 @@ def _tune(options: RunOptions, result: Path, report: Report, stop: Callable[[], 
     examples = _examples(options, loop, None, 0)
     collator = Collator(model.config, tokenizer, model.config.low_res_size, _phrases(examples))
     done = train(model, examples, collator, loop, options.out, report=report, stop=stop)
-    plot_losses(options.out / "log.jsonl", options.out / "loss.png")
+    plot_losses([options.out / "log.jsonl"], options.out / "loss.png")
     if done < loop.steps:
         return None
     merge_adapters(model)

@@ -4,7 +4,7 @@
 ``vision``  the vision tower names every pixel, and what is in a drawn box; nothing is asked
 ``masks``   SAM 2 draws and denies targets, prompted by a fixed vector for each phrase
 ``words``   the language model reads the vision tower, which is at rest, and learns to say each phrase's vector
-``reading`` the same with the vision tower
+``reading`` the same with the vision tower's last two layers
 ``joint``   everything, with the language model's own prompts
 """
 
@@ -23,6 +23,8 @@ StageName = Literal["vision", "masks", "words", "reading", "joint"]
 _LANGUAGE = ("model.language_model.", "model.text_hidden_fcs.")
 _ROWS = ("model.mlp1.", "aids.vision.", "aids.boxed.")
 _VISION = ("model.vision_model.", *_ROWS)
+# What the first layers see is good for any word; the way back through them would cost a quarter of a step.
+_LAST_LAYERS = ("model.vision_model.encoder.layer.3.", "model.vision_model.encoder.layer.4.")
 _MASKS = (
     "model.grounding_encoder.vision_encoder.",
     "model.grounding_encoder.mask_decoder.",
@@ -69,7 +71,7 @@ STAGES: dict[StageName, Stage] = {
     ),
     "reading": Stage(
         Mix(**_QUESTIONS, with_masks=False),
-        (*_LANGUAGE, *_VISION),
+        (*_LANGUAGE, *_ROWS, *_LAST_LAYERS),
         4_000_000,
         LossWeights(language=2.0),
         {"batch_size": 8, "warmup_steps": 40, "muon": True, "precision": "bf16"},
