@@ -81,3 +81,15 @@ def test_the_installed_engine_segments_a_picture_with_the_bundled_model(installe
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("1")
+
+
+@pytest.mark.slow
+def test_the_modules_run_from_the_installed_tree(installed):
+    """Two of them at once, with the engine's process: whatever is not listed in CMake is not there."""
+    environment = {**os.environ, "UNIBIOMED_INSTALLED_MODULES": str(installed), "OMP_NUM_THREADS": "1"}
+    wanted = "Testing/slicer/whole/test_first_run_to_reload.py::test_two_modules_at_once_each_get_their_own_result"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", wanted],
+        cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=290,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
