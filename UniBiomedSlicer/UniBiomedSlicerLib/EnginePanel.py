@@ -75,7 +75,7 @@ class EnginePanel:
         self._fact("where", _("{where}, engine {version}").format(where=where, version=version))
         name = " ".join(str(part) for part in (model.get("title") or model.get("name"), model.get("version")) if part)
         self._fact("loadedModel", name)
-        self._fact("device", ": ".join(str(device[key]) for key in ("name", "reason") if device.get(key)))
+        self._fact("device", deviceText(device))
         isGpu = device.get("kind") == "cuda"
         self._memory("deviceMemory", device.get("memory_total") if isGpu else None, device.get("memory_free"), "")
         memory = capabilities.get("memory") or {}
@@ -100,7 +100,7 @@ class EnginePanel:
 
     def _onProgress(self, text: str, fraction: float | None) -> None:
         showProgress(self.ui.loadingBar, None, text, fraction)
-        showText(self.ui.stateLabel, text)
+        showText(self.ui.stateLabel, text[:1].upper() + text[1:])
 
     def _onTimeout(self) -> None:
         if self.widget.isVisible() and self._service.state == "ready":
@@ -114,3 +114,9 @@ class EnginePanel:
 
     def _onRestart(self) -> None:
         self._service.restart()
+
+
+def deviceText(device: dict[str, Any]) -> str:
+    """The device's name and why it was chosen, without saying the name twice."""
+    name, reason = str(device.get("name") or ""), str(device.get("reason") or "")
+    return reason if name and reason.startswith(name) else ": ".join(text for text in (name, reason) if text)

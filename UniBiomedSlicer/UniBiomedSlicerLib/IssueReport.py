@@ -12,6 +12,7 @@ from typing import Any
 import slicer
 
 from UniBiomedSlicerLib.DiskUse import sizeText
+from UniBiomedSlicerLib.EnginePanel import deviceText
 from UniBiomedSlicerLib.Environment import Environment
 from UniBiomedSlicerLib.Settings import Settings
 
@@ -38,7 +39,7 @@ def issueReport(settings: Settings, environment: Environment, service: Any) -> s
         "Engine state": f"{service.state}: {service.stateText}",
         "Where": "remote server" if settings.useRemote else "this computer",
         "Model": settings.model if "/" not in settings.model or settings.model.count("/") == 1 else "a folder",
-        "Device": ", ".join(str(device[key]) for key in ("kind", "name", "reason") if device.get(key)),
+        "Device": deviceText(device),
         "Memory": ", ".join(f"{key} {sizeText(value)}" for key, value in memory.items() if value),
     }
     lines = ["### UniBiomed report", "", *(f"- {name}: {value}" for name, value in facts.items() if value)]

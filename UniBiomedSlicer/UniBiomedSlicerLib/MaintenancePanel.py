@@ -72,7 +72,9 @@ class MaintenancePanel:
         }
         rows = [[names[key], sizeText(size)] for key, size in self._sizes.items() if size]
         total = sum(self._sizes.values())
-        if rows:
+        if self._sizes and not total:
+            rows = [[_("Nothing is kept on this disk."), ""]]
+        if total:
             rows.append([_("Together"), sizeText(total)])
         fillTable(self.ui.diskTable, [_("What"), _("On the disk")], rows, len(rows) - 1)
         free = freeSpace(self._environment.root)

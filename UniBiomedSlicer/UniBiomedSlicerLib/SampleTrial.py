@@ -61,7 +61,12 @@ class SampleTrial:
 
     def _onProgress(self, stage: str, fraction: float | None, secondsLeft: float | None = None) -> None:
         left = _(", {seconds} s left").format(seconds=round(secondsLeft)) if secondsLeft else ""
-        self.progressed.emit(f"{stage}{left}", fraction)
+        words = {
+            "preparing": _("Reading the image"),
+            "uploading": _("Handing the image over"),
+            "segment": _("Segmenting"),
+        }
+        self.progressed.emit(f"{words.get(stage, stage)}{left}", fraction)
 
     def _onJob(self, job: Any) -> None:
         self._job = None

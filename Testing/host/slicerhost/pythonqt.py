@@ -236,7 +236,9 @@ def _adaptDialogs() -> None:
         cls.exec = cls.exec_ = messages.executed
     clicked = QtWidgets.QMessageBox.clickedButton
     QtWidgets.QMessageBox.clickedButton = lambda self: getattr(self, "_clicked", None) or clicked(self)
-    QtWidgets.QDialog.open = messages.opened(QtWidgets.QDialog.open)
+    # Those with an overload of their own hide that of QDialog.
+    for dialog in (QtWidgets.QDialog, QtWidgets.QMessageBox, QtWidgets.QInputDialog):
+        dialog.open = messages.opened(dialog.open)
     QtWidgets.QFileDialog.getSaveFileName = staticmethod(messages.fileDialog("save"))
     QtWidgets.QFileDialog.getOpenFileName = staticmethod(messages.fileDialog("open"))
     QtWidgets.QFileDialog.getExistingDirectory = staticmethod(messages.fileDialog("folder"))
