@@ -20,6 +20,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from UniBiomedSlicerLib.CohortPanel import CohortPanel
 from UniBiomedSlicerLib.EnginePanel import EnginePanel
 from UniBiomedSlicerLib.EngineService import engineService
 from UniBiomedSlicerLib.Environment import environment
@@ -90,6 +91,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
         self.remotePanel = RemotePanel(service, choices, self.consent)
         self.settingsForm = SettingsForm(choices)
         self.maintenancePanel = MaintenancePanel(managed, self.store)
+        self.cohortPanel = CohortPanel(managed.pythonPath)
         self.logPanel = LogPanel(service, managed, choices)
         self.setupPanel = SetupPanel(service, managed, self.store, self.modelsPanel, choices)
         for button, panel in (
@@ -97,6 +99,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
             (self.ui.engineButton, self.enginePanel),
             (self.ui.modelsButton, self.modelsPanel),
             (self.ui.remoteButton, self.remotePanel),
+            (self.ui.cohortButton, self.cohortPanel),
             (self.ui.settingsButton, self.settingsForm),
             (self.ui.maintenanceButton, self.maintenancePanel),
             (self.ui.logButton, self.logPanel),
@@ -129,6 +132,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
             self.enginePanel,
             self.modelsPanel,
             self.remotePanel,
+            self.cohortPanel,
             self.maintenancePanel,
             self.logPanel,
         ):

@@ -103,7 +103,6 @@ class MaintenancePanel:
 
     def _onRemove(self) -> None:
         self._question = Question(
-            _("UniBiomed"),
             _("Remove the engine from this computer?"),
             _("{size} are freed in {folder}. Models and scenes stay; the engine can be installed again.").format(
                 size=sizeText(self._freed()), folder=self._environment.root

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ class ModelsPanel:
         self._models = models
         self._settings = settings
         self._question: Question | None = None
-        self._nameDialog: Any = None
         self.ui.modelTable.connect("itemSelectionChanged()", self._enable)
         self.ui.useButton.connect("clicked()", self._onUse)
         self.ui.downloadModelButton.connect("clicked()", self._onDownload)
@@ -43,8 +43,6 @@ class ModelsPanel:
         """Listen to nobody any more."""
         if self._question is not None:
             self._question.cleanup()
-        if self._nameDialog is not None:
-            self._nameDialog.close()
         self._models.changed.disconnect(self.refresh)
         self._models.progressed.disconnect(self._onProgress)
         self._models.finished.disconnect(self._onFinished)
@@ -85,7 +83,6 @@ class ModelsPanel:
         page = f"{self._settings.hubEndpoint.rstrip('/') or 'https://huggingface.co'}/{model.name}"
         self._enable()
         self._question = Question(
-            _("UniBiomed"),
             _("Download {name}, {size}?").format(name=model.name, size=sizeText(model.size)),
             _(
                 "Licence: {licence}\nIts terms are at {page}\nRevision: {revision}\n\nThe model is for research and "
@@ -138,22 +135,16 @@ class ModelsPanel:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(folder).name).strip("-._") or "model"
         self._askName(_("Its name in the list:"), name, lambda chosen: self._models.importFolder(Path(folder), chosen))
 
-    def _askName(self, text: str, proposed: str, then: Any) -> None:
-        dialog = self._nameDialog = qt.QInputDialog(self.widget)
-        dialog.setWindowTitle(_("UniBiomed"))
-        dialog.setLabelText(text)
-        dialog.setTextValue(proposed)
+    def _askName(self, text: str, proposed: str, then: Callable[[str], None]) -> None:
+        question: Question | None = None
 
-        def answered(code: int = 0) -> None:
-            self._nameDialog = None
-            dialog.deleteLater()
-            name = dialog.textValue().strip()
-            if code and name:
-                then(name)
+        def answered(agreed: bool) -> None:
+            self._question = None
+            if agreed and question is not None and question.value:
+                then(question.value)
                 self._enable()
 
-        dialog.connect("finished(int)", answered)
-        dialog.open()
+        question = self._question = Question(text, "", _("Continue"), answered, proposed)
 
     def _onVerify(self) -> None:
         model = self._selected()
@@ -166,7 +157,6 @@ class ModelsPanel:
         if model is None:
             return
         self._question = Question(
-            _("UniBiomed"),
             _("Remove {name}?").format(name=titleOf(model.name)),
             _("{size} are freed. It can be downloaded or imported again.").format(size=sizeText(model.size)),
             _("Remove"),

@@ -65,32 +65,53 @@ def fillTable(table: Any, headers: list[str], rows: list[list[str]], boldRow: in
 
 
 class Question:
-    """A message box that is opened and answered later; nothing waits for it. Keep it until it is answered."""
+    """A question that is opened and answered later; nothing waits for it. Keep it until it is answered.
+
+    A plain QDialog, since the ``open()`` of QMessageBox and QInputDialog has an overload that can hide this one.
+    ``answered(bool)`` is called once; with ``value`` there is a line to edit, whose text is ``value`` afterwards.
+    """
 
     def __init__(
-        self, title: str, text: str, informative: str, agree: str, answered: Callable[[bool], None], details: str = ""
+        self, text: str, informative: str, agree: str, answered: Callable[[bool], None], value: str | None = None
     ) -> None:
+        self.value = value
         self._answered: Callable[[bool], None] | None = answered
-        self.box = qt.QMessageBox(slicer.util.mainWindow())
-        self.box.setIcon(qt.QMessageBox.Question)
-        self.box.setWindowTitle(title)
-        self.box.setText(text)
-        self.box.setInformativeText(informative)
-        if details:
-            self.box.setDetailedText(details)
-        self._agree = self.box.addButton(agree, qt.QMessageBox.AcceptRole)
-        self.box.addButton(_("Cancel"), qt.QMessageBox.RejectRole)
-        self.box.connect("finished(int)", self._onFinished)
-        self.box.open()
+        self.dialog = qt.QDialog(slicer.util.mainWindow())
+        self.dialog.setWindowTitle(_("UniBiomed"))
+        self.dialog.setMinimumWidth(460)
+        layout = qt.QVBoxLayout(self.dialog)
+        headline = qt.QLabel(text)
+        font = headline.font
+        font.setBold(True)
+        headline.setFont(font)
+        explanation = qt.QLabel(informative)
+        for label in (headline, explanation):
+            label.setTextFormat(qt.Qt.PlainText)
+            label.setWordWrap(True)
+            label.setVisible(bool(label.text))
+            layout.addWidget(label)
+        self._edit = qt.QLineEdit(value or "")
+        self._edit.setVisible(value is not None)
+        layout.addWidget(self._edit)
+        self._buttons = qt.QDialogButtonBox()
+        self._buttons.addButton(agree, qt.QDialogButtonBox.AcceptRole)
+        self._buttons.addButton(_("Cancel"), qt.QDialogButtonBox.RejectRole)
+        self._buttons.connect("accepted()", self.dialog.accept)
+        self._buttons.connect("rejected()", self.dialog.reject)
+        layout.addWidget(self._buttons)
+        self.dialog.connect("finished(int)", self._onFinished)
+        self.dialog.open()
 
     def cleanup(self) -> None:
         """Close it unanswered."""
-        self._answered = None
-        self.box.close()
+        if self._answered is not None:
+            self._answered = None
+            self.dialog.reject()
 
     def _onFinished(self, code: int = 0) -> None:
         answered, self._answered = self._answered, None
-        agreed = self.box.clickedButton() == self._agree
-        self.box.deleteLater()
+        if self.value is not None:
+            self.value = self._edit.text.strip()
+        self.dialog.deleteLater()
         if answered is not None:
-            answered(agreed)
+            answered(int(code) == int(qt.QDialog.Accepted))

@@ -38,7 +38,6 @@ class RemoteConsent:
             answer(agreed)
 
         self._question = Question(
-            _("UniBiomed"),
             _("Send images to {host}?").format(host=host),
             _(
                 "For each image that you work on, its voxels, its geometry, the name of its volume and the identifiers "

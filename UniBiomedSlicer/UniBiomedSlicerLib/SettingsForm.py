@@ -58,8 +58,8 @@ class SettingsForm:
         self._loading = True
         for name, property_, _signal, key in _FIELDS:
             widget, value = getattr(self.ui, name), getattr(self._settings, key)
-            if widget.property(property_) != value:
-                widget.setProperty(property_, value)
+            if getattr(widget, property_) != value:
+                setattr(widget, property_, value)
         for name, key in _CHOICES:
             combo, value = getattr(self.ui, name), getattr(self._settings, key)
             index = combo.findData(value)
@@ -74,7 +74,7 @@ class SettingsForm:
         if self._loading:
             return
         for name, property_, _signal, key in _FIELDS:
-            new = getattr(self.ui, name).property(property_)
+            new = getattr(getattr(self.ui, name), property_)
             new = new if isinstance(new, bool) else str(new or "").strip()
             if new != getattr(self._settings, key):
                 setattr(self._settings, key, new)

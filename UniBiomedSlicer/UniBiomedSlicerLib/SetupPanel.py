@@ -202,7 +202,6 @@ class SetupPanel:
                 return
         if self._environment.needsUv() and not self._settings.uvConsent:
             self._question = Question(
-                _("UniBiomed"),
                 _("Fetch the installer uv?"),
                 _(
                     "The environment is made with uv (Apache-2.0 or MIT, 20 MB), which is not on this computer. It is "

@@ -290,7 +290,7 @@ def test_models_are_listed_and_their_licence_is_shown_before_a_download(host, fa
     host.click(widget.setupPanel.ui.downloadButton)
     host.spin(seconds=0.1)
     assert "4.2 GB" in host.messages[-1].text
-    assert "Licence: apache-2.0" in host.messages[-1].informativeText
+    assert "Licence: apache-2.0" in host.messages[-1].text
     assert downloads == []
     assert "not accepted" in ui.modelsLabel.text
     host.answer("Accept the licence and download")
@@ -345,7 +345,7 @@ def test_disk_use_is_measured_when_it_is_looked_at(host, fake, root):
     host.answer("Remove")
     host.click(widget.maintenancePanel.ui.removeButton)
     host.spin(until=lambda: not (root / "cache").exists(), timeout=10)
-    assert "5.0 MB are freed" in host.messages[-1].informativeText
+    assert "5.0 MB are freed" in host.messages[-1].text
     host.spin(until=lambda: "removed" in widget.maintenancePanel.ui.diskLabel.text)
 
 
