@@ -11,7 +11,9 @@ import qt
 from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.CohortReview import STRATEGIES, CohortReview
+from UniBiomedSlicerLib.CohortTrainingPanel import CohortTrainingPanel
 from UniBiomedSlicerLib.PanelTools import loadPanel, showText
+from UniBiomedSlicerLib.Settings import settings
 
 _REVIEWER = "UniBiomed/Cohort/Reviewer"
 _FOLDER = "UniBiomed/Cohort/Folder"
@@ -25,7 +27,9 @@ class CohortPanel:
         self.review: CohortReview | None = None
         self._pythonPath = pythonPath
         self._settings = qt.QSettings()
+        self.training = CohortTrainingPanel(settings())
         ui = self.ui
+        ui.trainingBox.layout().addWidget(self.training.widget)
         labels = {
             "least-confident": _("Least confident first"),
             "most-disagreement": _("Most disagreement first"),
@@ -49,6 +53,7 @@ class CohortPanel:
 
     def cleanup(self) -> None:
         """End the review; every decision is on disk already."""
+        self.training.cleanup()
         if self.review is not None:
             self.review.cleanup()
             self.review = None
@@ -64,6 +69,7 @@ class CohortPanel:
         self.review = CohortReview(folder, python)
         self.review.changed.connect(self._show)
         self.review.failed.connect(self._say)
+        self.training.open(folder, python)
         self._say("")
 
     def _onOpen(self) -> None:
