@@ -59,12 +59,12 @@ evaluate: setup-dev
 	$(BIN)/unibiomed evaluate --model mini --output runs/evaluation
 
 train-mini: setup-dev
-	$(BIN)/unibiomed train --output runs/vision --stage vision --steps 3000
+	$(BIN)/unibiomed train --output runs/vision --stage vision --steps 2600
 	$(BIN)/unibiomed train --output runs/masks --stage masks --steps 6000
-	$(BIN)/unibiomed train --output runs/words --stage words --after runs/vision --after runs/masks --steps 1000
-	$(BIN)/unibiomed train --output runs/reading --stage reading --after runs/masks --after runs/vision --after runs/words --steps 1500
-	$(BIN)/unibiomed train --output runs/mini --stage joint --after runs/masks --after runs/reading --steps 200 --learning-rate 2e-4
-	$(BIN)/unibiomed train --output runs/mini-memory --start runs/mini/model --tune memory --steps 300
+	$(BIN)/unibiomed train --output runs/words --stage words --steps 1500 --after runs/masks --after runs/vision
+	$(BIN)/unibiomed train --output runs/memory --start runs/words/model --tune memory --steps 200
+	$(BIN)/unibiomed train --output runs/mini --stage reading --steps 1500 \
+		--after runs/masks --after runs/memory --after runs/vision --after runs/words
 
 clean:
 	rm -rf $(VENV) demo-output runs
