@@ -103,7 +103,7 @@ def start_engine(host: Any, figures: Figures) -> Any:
     service = EngineService(settings, lambda: sys.executable)
     start = time.perf_counter()
     service.start()
-    host.spin(until=lambda: service._process.state == "running", timeout=PATIENCE)
+    host.spin(until=lambda: service.supervisor.process.state == "running", timeout=PATIENCE)
     figures.add("engine_answers", time.perf_counter() - start, "s")
     host.spin(until=lambda: service.state in ("ready", "crashed"), timeout=PATIENCE)
     figures.add("engine_ready", time.perf_counter() - start, "s")
@@ -131,7 +131,7 @@ def hand_over(host: Any, service: Any, node: Any, figures: Figures, folder: Path
     array = host.slicer.util.arrayFromVolume(node)
     array[0, 0, 0] += 1  # not the volume that the engine has by now
     host.slicer.util.arrayFromVolumeModified(node)
-    client = service._connection.client
+    client = service.supervisor.connection.client
     client.isLoopback = False
     figures.add(f"{name} zlib, as to a remote server", transfer(host, service, node)[0], "s")
     client.isLoopback = True
@@ -160,7 +160,7 @@ def transfer(host: Any, service: Any, node: Any, sha256: str = "") -> tuple[floa
         if error is not None:
             raise error
         moving = VolumeTransfer(
-            service._connection.client,
+            service.supervisor.connection.client,
             payload,
             sha256,
             lambda: identify(node) == payload.modifiedTime,

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from UniBiomedSlicerLib.EngineClient import EngineClient
 from UniBiomedSlicerLib.EngineSession import EngineSession
 from UniBiomedSlicerLib.EventStream import EventStream
@@ -73,7 +75,8 @@ class EngineConnection:
         self.client.greet(greeted)
 
     def whenOpen(self, then: Then) -> None:
-        """Call ``then(None)`` as soon as there is a session and no model is being loaded, maybe at once."""
+        """Call ``then(None)`` as soon as there is a session and no model is being loaded, maybe at once; or
+        ``then(failure)`` when it is closed before."""
         if self._isOpen and self.client.session and self._stream is None:
             then(None)
         else:
@@ -130,14 +133,16 @@ class EngineConnection:
 
         self.client.request("POST", "/v1/models/load", accepted, document=choice)
 
-    def close(self, politely: bool = True) -> None:
-        """End it; ``politely`` gives the session back to a server that lives on."""
+    def close(self, politely: bool, failure: Failure | None = None) -> None:
+        """End it, with ``failure`` as the reason; ``politely`` gives the session back to a server that lives on."""
         if self._closed:
             return
         self._closed = True
         self._isOpen = False
-        self._waiting.clear()
         self._endStream()
+        waiting, self._waiting = self._waiting, []
+        for then in waiting:
+            then(failure or Failure("engine_stopped", _("The engine was stopped.")))
         self.client.close()
         if politely:
             self.session.close()

@@ -18,7 +18,7 @@ from slicer.i18n import tr as _
 from UniBiomedSlicerLib.ChildEnvironment import processEnvironment
 from UniBiomedSlicerLib.CrashAdvice import howItEnded, suggestion
 from UniBiomedSlicerLib.LogRing import LogRing
-from UniBiomedSlicerLib.ProcessTree import killTree
+from UniBiomedSlicerLib.ProcessTree import killTree, letGo
 from UniBiomedSlicerLib.Signal import Signal
 
 PROTOCOL = 1
@@ -217,7 +217,7 @@ class EngineProcess:
         self._timer.stop()
         process, self._process = self._process, None
         self._disconnect(process)
-        process.deleteLater()  # within one of its own signals
+        letGo(process)
         self._enginePid = 0
         self.port = 0
         self.state = "stopped"

@@ -74,7 +74,8 @@ class EngineReply:
 
     def _onTimeout(self) -> None:
         self._timer.stop()
-        if self._done is not None:
+        done = self._done  # kept while abort() runs: it may be all that keeps the client, whose manager owns the reply
+        if done is not None:
             self._late = True
             self._reply.abort()
 

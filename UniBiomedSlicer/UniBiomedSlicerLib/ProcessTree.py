@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends a process together with whatever it has started; the engine itself is one process, a launcher may be two."""
+"""The end of a child process: together with whatever it has started, and without harm to the QProcess that told it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import qt
 
@@ -29,6 +30,14 @@ def killTree(pid: int) -> None:
             os.kill(one, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
+
+
+def letGo(process: Any) -> None:
+    """Delete a QProcess from within one of its own signals; the caller may drop its reference at once."""
+    process.deleteLater()
+    # PythonQt deletes an object without a parent together with its last Python reference, whatever deleteLater() was
+    # told, and after a failed start QProcess goes on using itself: one more turn of the event loop keeps it.
+    qt.QTimer.singleShot(0, lambda: process)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -102,7 +102,7 @@ def shared(host, sharedService):
     sharedService.start()
     host.spin(until=lambda: sharedService.state == "ready", timeout=READY_SECONDS)
     yield sharedService
-    host.spin(until=lambda: not sharedService._runners, timeout=60)
+    host.spin(until=lambda: sharedService.isIdle, timeout=60)
 
 
 def torso(shape=(12, 96, 96), seed=3):

@@ -77,5 +77,5 @@ def test_fifty_jobs_leave_no_memory_behind(host, shared, record, phantom):
     after = resident()
     print(f"rss before 50 jobs = {before / MEGABYTE:.1f} MB, after = {after / MEGABYTE:.1f} MB")
     assert after - before < 8 * MEGABYTE
-    assert not shared._runners
-    host.spin(until=lambda: not shared._connection.client._pending)
+    assert shared.isIdle
+    host.spin(until=lambda: not shared.supervisor.connection.client._pending)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 
 import numpy as np
 import pytest
@@ -194,7 +196,7 @@ def test_a_job_can_be_cancelled_at_any_moment_and_the_next_one_works(host, share
 
 
 def test_a_lost_session_is_opened_anew_and_the_job_is_done_all_the_same(host, shared, record, volumeNode):
-    client = shared._connection.client
+    client = shared.supervisor.connection.client
     told = record(shared.submit("interpret", volumeNode, {}, "CT"))
     host.spin(until=lambda: told.job.state == "running", timeout=60)
     lost = client.session
@@ -212,6 +214,34 @@ def test_stopping_fails_what_runs_in_words_and_a_new_job_starts_the_engine_again
     assert told.ends == ["failed"]
     assert told.job.code == "engine_stopped"
     assert run(ready, "segment", volumeNode, SEGMENT, timeout=READY_SECONDS).ends == ["done"]
+
+
+def test_a_model_that_is_not_there_is_told_and_the_other_one_can_be_loaded_again(host, ready, run, volumeNode):
+    ready.loadModel("no-such-model")
+    host.spin(until=lambda: ready.state == "ready", timeout=60)
+    assert "no-such-model" in ready.stateText
+    stages = []
+    ready.progressed.connect(lambda *told: stages.append(told))
+    ready.loadModel("mini")
+    told = run(ready, "segment", volumeNode, SEGMENT, timeout=READY_SECONDS)  # waits for the model
+    assert told.ends == ["done"], told.job.message
+    assert stages
+    models = []
+    ready.requestModels(lambda *answer: models.append(answer))
+    host.spin(until=lambda: models)
+    assert [model["loaded"] for model in models[0][0] if model["name"] == "mini"] == [True]
+
+
+def test_questions_under_way_when_the_engine_dies_are_answered_once_with_the_reason(host, ready):
+    answers = []
+    for _ in range(3):
+        ready.exportDocument("html", {"text": "x" * 100_000}, lambda *answer: answers.append(answer))
+        ready.requestModels(lambda *answer: answers.append(answer))
+    os.kill(ready.pid, signal.SIGKILL)
+    host.spin(until=lambda: ready.state == "crashed" and len(answers) == 6)
+    host.spin(seconds=0.2)
+    assert len(answers) == 6
+    assert all(answer[-1].endswith(".") for answer in answers)
 
 
 def test_an_export_comes_back_as_bytes_or_with_a_reason(host, shared, run, volumeNode):

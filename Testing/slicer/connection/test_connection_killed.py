@@ -106,7 +106,6 @@ def test_a_submission_after_a_crash_starts_the_engine_but_never_in_a_loop(
     python.write_text("#!/bin/sh\necho 'MemoryError' >&2\nexit 1\n")
     python.chmod(0o755)
     service = makeService(str(python))
-    service._policy._clock = time.monotonic
     starts = []
     service.logLine.connect(lambda line: line.startswith("Starting") and starts.append(line))
     for _ in range(2):
@@ -117,7 +116,7 @@ def test_a_submission_after_a_crash_starts_the_engine_but_never_in_a_loop(
     host.spin(seconds=0.5)
     assert len(starts) == 2  # one for each submission, none by itself
     for _ in range(2):
-        service._policy.failed()
+        service.supervisor.policy.failed()
     told = record(service.submit("segment", volumeNode, SEGMENT, "CT"))
     host.spin(until=lambda: told.ends)
     assert "in a row" in told.job.message

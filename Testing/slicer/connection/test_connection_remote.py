@@ -81,7 +81,7 @@ def test_a_job_on_a_remote_server_is_done_after_consent_and_leaves_nothing_there
     assert "compressing" in {stage for stage, _fraction, _left in told.progress}
     remote.stop()
     assert remote.state == "stopped"
-    host.spin(until=lambda: not any(client._pending for client in remote._parting), timeout=10)
+    host.spin(until=lambda: not any(client._pending for client in remote.supervisor._parting), timeout=10)
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_without_consent_nothing_is_sent(host, remote, record, volumeNode, case)
     host.spin(until=lambda: told.ends)
     assert told.ends == ["failed"]
     assert told.job.code == "consent"
-    assert remote._connection is None
+    assert remote.supervisor.connection is None
     assert remote.state == "stopped"
 
 
