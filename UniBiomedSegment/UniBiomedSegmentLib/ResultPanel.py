@@ -39,6 +39,8 @@ class ResultPanel(VTKObservationMixin):
 
     def setSegmentation(self, segmentationNode: Any, volumeNode: Any = None) -> None:
         """Show another segmentation; ``volumeNode`` is jumped in when the segmentation names no volume itself."""
+        if volumeNode is not self._volume:
+            self._missing = []
         self._volume = volumeNode
         if segmentationNode is not self._node:
             self.removeObservers()

@@ -35,12 +35,12 @@ class SegmentPanel:
         self.engine = EngineBar(self._service, ui.engineLabel, ui.engineButton, openSetUp)
         self.prompt = PromptLine(ui.promptLineEdit, ui.feedbackLabel, self._modality)
         self.targets = TargetsMenu(ui.targetsButton, self.prompt.add)
-        self.slices = SliceBox(ui, self._onSlicesChanged)
+        self.slices = SliceBox(ui, self._showProblem)
         self.modality = ChoiceBox(ui.modalityComboBox, self._onModalityChosen)
         self.window = ChoiceBox(ui.windowComboBox, self._onWindowChosen)
         self.results = ResultPanel(ui)
         self.runs = RunPanel(ui, logic, self._start, self._onRunFinished)
-        self.prompt.changed.connect(self.refresh)
+        self.prompt.changed.connect(self._showProblem)
         self.prompt.applied.connect(self.runs.apply)
         self.prompt.escaped.connect(self.runs.cancel)
         self._service.stateChanged.connect(self._onEngineChanged)
@@ -142,12 +142,11 @@ class SegmentPanel:
 
     def _onRunFinished(self, run: Any) -> None:
         if run.state == "done":
+            self.results.setMissing(run.notFound)
             if run.segmentationNode is not None and self._parameters is not None:
                 self._parameters.outputSegmentation = run.segmentationNode
-            self.results.setMissing(run.notFound)
-        self.refresh()
 
-    def _onSlicesChanged(self) -> None:
+    def _showProblem(self) -> None:
         if self.runs is not None:
             self.runs.setProblem(self.problem())
 

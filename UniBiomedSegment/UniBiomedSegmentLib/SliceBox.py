@@ -198,9 +198,7 @@ class SliceBox(VTKObservationMixin):
 
 def sliceNodes() -> list[Any]:
     """The slice views of the scene that are part of a layout, in their order."""
-    nodes = slicer.mrmlScene.GetNodesByClass("vtkMRMLSliceNode")
-    found = [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
-    return [node for node in found if node.GetLayoutName()]
+    return [node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode") if node.GetLayoutName()]
 
 
 def _axisInWords(axis: str) -> str:

@@ -239,6 +239,8 @@ def test_only_what_was_not_found_is_said_when_there_is_no_segmentation_to_keep_i
     assert segmentations() == []
     assert "Found nothing for <b>kidney tumor</b>" in panel.ui.notFoundLabel.text
     assert "Not seen in any of" in panel.ui.notFoundLabel.text
+    panel.parameters.inputVolume = host.addVolume(slicer.util.arrayFromVolume(job.volumeNode()), name="CTOther")
+    assert "Found nothing" not in panel.ui.notFoundLabel.text
 
 
 def test_leaving_the_module_lets_the_run_go_on(host, panel, segmentations):
