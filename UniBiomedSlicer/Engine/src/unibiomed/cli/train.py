@@ -97,6 +97,9 @@ def train_command(
         int | None,
         typer.Option("--first-example", min=0, help="Its number (else the stage's own).", show_default=False),
     ] = None,
+    look_every: Annotated[
+        int, typer.Option("--look-every", min=1, help="With --data: steps between looks at the held-out split.")
+    ] = 20,
     progress: Annotated[
         ProgressStyle, typer.Option("--progress", help="With --data: bar, or lines of JSON on stderr.")
     ] = ProgressStyle.BAR,
@@ -125,6 +128,7 @@ def train_command(
             "learning_rate": learning_rate,
             "replay": replay,
             "patience": patience,
+            "look_every": look_every,
             "seed": seed,
             "workers": workers,
         }

@@ -2,7 +2,8 @@
 """New examples mixed with old ones, so that a fine-tuned model keeps what it could.
 
 A model that sees nothing but corrections of one scanner forgets the others. Where its first training can be drawn
-again (the phantoms of a model that was trained on phantoms), a share of every run is drawn from there.
+again (the phantoms of a model that was trained on phantoms), a share of every run is drawn from there. Half of that is
+of the modalities of the new data: what is asked there in the same words is forgotten first.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from torch.utils.data import Dataset
 
 from unibiomed.errors import InputError
 from unibiomed.phantoms import all_targets
+from unibiomed.tasks.phrases import parse_phrase
 from unibiomed.training.conversations import Mix
 from unibiomed.training.exported_data import ExportedExamples
-from unibiomed.training.phantom_data import PhantomExamples
+from unibiomed.training.phantom_data import ROUND, PhantomExamples
 from unibiomed.training.turns import Example
+from unibiomed.volumes.modalities import base_modality
 
 #: Where replayed phantoms are numbered from: far from those of Mini's own stages.
 FIRST_EXAMPLE = 9_000_000
+_MOST = 999_600  # a multiple of the round's length, so that numbers beyond it keep their modality
+_ALIKE = 0.5
 _MIX = Mix(segmentation_turns=3, text_questions=1, region_share=0.3, direct_prompts=0)
 
 
@@ -30,16 +35,22 @@ class ReplayedExamples(Dataset):
         if not 0.0 <= share < 1.0:
             raise InputError(f"The share of replayed phantoms is at least 0 and below 1, not {share}.")
         self.exported, self.share, self.seed = exported, share, seed
-        self._phantoms = PhantomExamples(FIRST_EXAMPLE, len(exported), mix=_MIX) if share else None
+        self._phantoms = PhantomExamples(FIRST_EXAMPLE, _MOST, mix=_MIX) if share else None
+        words = {parse_phrase(phrase).modality for phrase in exported.phrases}
+        own = {base_modality(word) for word in words if word}
+        self._alike = [place for place, modality in enumerate(ROUND) if modality in own]
 
     def __len__(self) -> int:
         return len(self.exported)
 
     def __getitem__(self, key: tuple[str, int]) -> Example:
         kind, number = key
-        if self._phantoms is not None and np.random.default_rng([self.seed, 2, number]).random() < self.share:
-            return self._phantoms.picture(number)
-        return self.exported[kind, number]
+        rng = np.random.default_rng([self.seed, 2, number])
+        if self._phantoms is None or rng.random() >= self.share:
+            return self.exported[kind, number]
+        places = self._alike if self._alike and rng.random() < _ALIKE else range(len(ROUND))
+        wanted = number * len(ROUND) + int(rng.choice(list(places))) - FIRST_EXAMPLE % len(ROUND)
+        return self._phantoms.picture(wanted % _MOST)
 
 
 def can_replay(targets: frozenset[str]) -> bool:
