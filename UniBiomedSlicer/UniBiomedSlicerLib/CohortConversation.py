@@ -15,7 +15,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from UniBiomedSlicerLib.ChildEnvironment import processEnvironment
+from UniBiomedSlicerLib.ChildEnvironment import childEnvironment, processEnvironment
+from UniBiomedSlicerLib.ProcessTree import letGo
 from UniBiomedSlicerLib.Signal import Signal
 
 Answered = Callable[[dict[str, Any]], None]
@@ -36,7 +37,7 @@ class CohortConversation:
         self._errors = ""
         self._closing = False
         process = self._process = qt.QProcess()
-        process.setProcessEnvironment(processEnvironment({}))
+        process.setProcessEnvironment(processEnvironment(childEnvironment()))
         process.connect("readyReadStandardOutput()", self._read)
         process.connect("readyReadStandardError()", self._readErrors)
         process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
@@ -105,7 +106,7 @@ class CohortConversation:
         process, self._process = self._process, None
         if process is None:
             return
-        process.deleteLater()
+        letGo(process)
         waiting, self._waiting = self._waiting, {}
         for answered in waiting.values():
             answered({"ok": False, "message": message or _("The cohort was closed before this was answered.")})

@@ -132,9 +132,18 @@ class CohortReview:
         if not self._isGood(answer):
             return
         self._removeNodes()
+        self.current, self._opened = "", None
         files = answer["files"]
-        self.volumeNode = _loadVolume(Path(files["image"]))
-        self.segmentationNode = slicer.util.loadSegmentation(files["segmentation"])
+        try:
+            self.volumeNode = _loadVolume(Path(files["image"]))
+            self.segmentationNode = slicer.util.loadSegmentation(files["segmentation"])
+        except (RuntimeError, OSError, ValueError) as error:  # a file that has gone, or that Slicer cannot read
+            self._removeNodes()
+            self.failed.emit(
+                _("The case {case} cannot be loaded: {reason}").format(case=answer["case"]["id"], reason=error)
+            )
+            self.changed.emit()
+            return
         self.segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(self.volumeNode)
         self.current = answer["case"]["id"]
         self._opened = _modified(self.segmentationNode)

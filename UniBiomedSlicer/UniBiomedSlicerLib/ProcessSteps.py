@@ -13,6 +13,7 @@ import qt
 from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.ChildEnvironment import processEnvironment
+from UniBiomedSlicerLib.ProcessTree import letGo
 from UniBiomedSlicerLib.Signal import Signal
 
 _KILL_AFTER_MS = 3000
@@ -200,8 +201,7 @@ class ProcessSteps:
             self._killTimer.stop()
             self._killTimer = None
         if self._process is not None:
-            # This runs in a slot of the process itself.
-            self._process.deleteLater()
+            letGo(self._process)
             self._process = None
 
     def _end(self, ok: bool, message: str) -> None:

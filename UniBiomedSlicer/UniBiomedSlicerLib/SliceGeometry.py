@@ -94,6 +94,7 @@ def jumpToSlice(volumeNode: Any, axis: str, index: int, focus: Sequence[float] |
     point = sliceCentre(volumeNode, axis, index, focus)
     shown = 0
     nodes = volumeNode.GetScene().GetNodesByClass("vtkMRMLSliceNode")
+    nodes.UnRegister(None)
     for number in range(nodes.GetNumberOfItems()):
         sliceNode = nodes.GetItemAsObject(number)
         along = axisOfSliceNode(sliceNode, volumeNode)[0] == axis

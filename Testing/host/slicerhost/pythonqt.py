@@ -25,11 +25,15 @@ ABSENT = {"QSignalSpy", "QWebSocket", "QWebEngineView", "QThreadPool", "QRunnabl
 
 _connectString = QtCore.QObject.connect
 _disconnectString = QtCore.QObject.disconnect
+_deleteLaterOfQt = QtCore.QObject.deleteLater
 # object.__setattr__ refuses these types once their own is replaced; this is what they use beneath.
 _setPlainly = ctypes.pythonapi.PyObject_GenericSetAttr
 _setPlainly.argtypes = (ctypes.py_object, ctypes.py_object, ctypes.py_object)
 loadingUi: list[bool] = []
 _connections: dict[int, list[tuple[str, Any, Any]]] = {}
+_emitting: list[int] = []  # addresses of the objects whose slots are running
+_dying: list[Any] = []  # of these, those without a parent that were told to go
+_heldByQt = 0
 
 
 class QtProperty:
@@ -73,14 +77,42 @@ def accepted(function: Any, arguments: tuple) -> tuple:
     return arguments[: sum(parameter.kind in kinds for parameter in parameters)]
 
 
-def slot(function: Any) -> Callable:
+def slot(function: Any, sender: int = 0) -> Callable:
     def call(*arguments):
+        _emitting.append(sender)
         try:
             function(*accepted(function, arguments))
         except Exception:  # noqa: BLE001 - as in PythonQt: printed, never propagated; here it also fails the test
             problems.reportException(*sys.exc_info())
+        _emitting.pop()
+        if _dying and sender not in _emitting:
+            _buryThoseOf(sender)
 
     return call
+
+
+def _deleteLater(self: Any) -> None:
+    _deleteLaterOfQt(self)
+    if self.parent() is None and shiboken6.getCppPointer(self)[0] in _emitting:
+        _dying.append(self)
+
+
+def _buryThoseOf(sender: int) -> None:
+    """PythonQt deletes an object without a parent with its last Python reference, whatever deleteLater() was told."""
+    for index in reversed(range(len(_dying))):
+        if shiboken6.getCppPointer(_dying[index])[0] == sender:
+            if sys.getrefcount(_dying[index]) <= _heldByQt:
+                problems.report(f"{type(_dying[index]).__name__}: PythonQt would delete it within its own signal")
+            del _dying[index]
+
+
+def _countReferencesOfQt() -> int:
+    """What sys.getrefcount says of an object that was told to go and that nobody else knows."""
+    _dying.append(QtCore.QProcess())
+    _deleteLaterOfQt(_dying[-1])
+    count = sys.getrefcount(_dying[-1])
+    _dying.clear()
+    return count
 
 
 def _alias(sender: Any, signature: str) -> str | None:
@@ -105,12 +137,12 @@ def connect(sender: Any, signature: str, receiver: Any, method: Any = None) -> b
         problems.report(f"{type(sender).__name__} has no signal {signature!r}: PythonQt's connect returns False")
         return False
     function = receiver if method is None else getattr(receiver, str(method).split("(")[0])
-    call = slot(function)
+    key = shiboken6.getCppPointer(sender)[0]
+    call = slot(function, key)
     if alias is None:
         connection = _connectString(sender, QtCore.SIGNAL(normalized), call)
     else:
         connection = getattr(sender, alias).connect(call)
-    key = shiboken6.getCppPointer(sender)[0]
     if key not in _connections:
         _connections[key] = []
         _connectString(sender, QtCore.SIGNAL("destroyed()"), lambda: _connections.pop(key, None))
@@ -195,6 +227,7 @@ def _adaptObjects() -> None:
     QtCore.QObject.name = QtProperty("objectName", None, QtCore.QObject.setObjectName)
     QtCore.QObject.className = lambda self: self.metaObject().className()
     QtCore.QObject.delete = lambda self: shiboken6.delete(self)
+    QtCore.QObject.deleteLater = _deleteLater
 
 
 def _refuse(reason: str) -> Callable:
@@ -249,7 +282,9 @@ def _adaptDialogs() -> None:
 
 
 def adapt() -> None:
+    global _heldByQt
     if "slicerHostAdapted" not in QtCore.__dict__:
+        _heldByQt = _countReferencesOfQt()
         _adaptObjects()
         _adaptBytes()
         _adaptDialogs()

@@ -23,9 +23,21 @@ def chain(node):
     return [node.id, *reversed(names)] if isinstance(node, ast.Name) else []
 
 
+def leaks(function):
+    """Scene methods whose result belongs to the caller, in a function that never gives it back."""
+    called = {node.func.attr: node.lineno for node in ast.walk(function) if isinstance(node, ast.Call)
+              and isinstance(node.func, ast.Attribute)}  # fmt: skip
+    if "UnRegister" in called:
+        return []
+    owed = ("GetNodesByClass", "GetNodesByClassByName", "GetNodesByName", "CreateNodeByClass")
+    return [f"{called[name]}: {name} without UnRegister(None) leaks" for name in owed if name in called]
+
+
 def problems(source):
     found = []
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            found += leaks(node)
         names = chain(node)
         if len(names) == 4 and names[0] == "qt":
             holder = getattr(getattr(qt, names[1], None), names[2], None)
@@ -42,6 +54,10 @@ def problems(source):
                 node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
             ):
                 found.append(f"{node.lineno}: only a text as it stands can be translated")
+            if called[-1:] == ["processEnvironment"] and node.args and ast.unparse(node.args[0]) == "{}":
+                found.append(
+                    f"{node.lineno}: an empty QProcessEnvironment means Slicer's own, in which no other Python starts"
+                )
             if called[:2] == ["qt", "Signal"] or called[:2] == ["qt", "Slot"]:
                 found.append(f"{node.lineno}: qt.Signal and qt.Slot: plain callbacks instead")
     return found
@@ -55,6 +71,8 @@ def test_a_file_uses_no_form_that_only_pyside_takes(path):
 def test_such_forms_are_seen():
     source = (
         "a = qt.Qt.AlignmentFlag.AlignLeft\nb = qt.Qt.AlignLeft.value\nc = qt.QLabel(text='x')\n"
-        "settings.value('k', type=bool)\n_(f'{a}')\nqt.Signal(int)\nd = qt.Qt.AlignLeft\n_('text')\n"
+        "settings.value('k', type=bool)\n_(f'{a}')\nqt.Signal(int)\nprocessEnvironment({})\n"
+        "def nodes(scene):\n    return scene.GetNodesByClass('vtkMRMLNode')\n"
+        "d = qt.Qt.AlignLeft\n_('text')\n"
     )
-    assert [int(text.split(":")[0]) for text in problems(source)] == [1, 2, 3, 4, 5, 6]
+    assert sorted(int(text.split(":")[0]) for text in problems(source)) == [1, 2, 3, 4, 5, 6, 7, 9]

@@ -62,6 +62,23 @@ def test_signal_arguments_are_cut_and_fill_defaults_as_in_pythonqt(host):
     assert seen == ["none", False]
 
 
+@pytest.mark.parametrize("isKept", [False, True])
+def test_an_object_whose_last_reference_goes_within_its_own_signal_is_refused(host, isKept):
+    held = [qt.QProcess()]
+
+    def onError(error):
+        held[0].deleteLater()
+        if isKept:
+            process = held[0]
+            qt.QTimer.singleShot(0, lambda: process)
+        held.clear()
+
+    held[0].connect("errorOccurred(QProcess::ProcessError)", onError)
+    held[0].start(str(FIXTURES / "no-such-program"), [])
+    host.spin(until=lambda: not held, timeout=5)
+    assert [text.split(":")[0] for text in host.takeProblems()] == ([] if isKept else ["QProcess"])
+
+
 def test_an_exception_in_a_slot_or_timer_is_a_problem(host):
     button = qt.QPushButton("x")
     button.connect("clicked()", lambda: 1 / 0)
