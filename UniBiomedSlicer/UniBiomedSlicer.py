@@ -90,7 +90,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
         self.modelsPanel = ModelsPanel(service, self.store, choices)
         self.remotePanel = RemotePanel(service, choices, self.consent)
         self.settingsForm = SettingsForm(choices)
-        self.maintenancePanel = MaintenancePanel(managed, self.store)
+        self.maintenancePanel = MaintenancePanel(service, managed, self.store)
         self.cohortPanel = CohortPanel(managed.pythonPath)
         self.logPanel = LogPanel(service, managed, choices)
         self.setupPanel = SetupPanel(service, managed, self.store, self.modelsPanel, choices)
@@ -106,6 +106,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
         ):
             button.layout().addWidget(panel.widget)
         self.setupPanel.remoteWanted.connect(self.onRemoteWanted)
+        self.setupPanel.completed.connect(self.onSetupCompleted)
         self.remotePanel.changed.connect(self.setupPanel.refresh)
         self.settingsForm.edited.connect(self.onSettingsEdited)
         managed.finished.connect(self.onInstallerFinished)
@@ -144,6 +145,10 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
         """Lead to the section of the remote server."""
         self.ui.remoteButton.collapsed = False
         self.remotePanel.ui.urlEdit.setFocus()
+
+    def onSetupCompleted(self) -> None:
+        """The first image is done: what the engine is doing is of interest now."""
+        self.ui.engineButton.collapsed = False
 
     def onSettingsEdited(self) -> None:
         """Another folder or interpreter may mean another environment."""

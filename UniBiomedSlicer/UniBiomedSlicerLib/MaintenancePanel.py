@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -13,14 +14,18 @@ from UniBiomedSlicerLib.ModelStore import ModelStore
 from UniBiomedSlicerLib.PanelTools import Question, fillTable, loadPanel, showText
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
 
+_NO_PROCESS = ("stopped", "notInstalled", "crashed", "unreachable")
+
 
 class MaintenancePanel:
     """Measures when it is opened and after each change, never while it is closed."""
 
-    def __init__(self, environment: Environment, models: ModelStore) -> None:
+    def __init__(self, service: Any, environment: Environment, models: ModelStore) -> None:
         self.widget, self.ui = loadPanel("UniBiomedSlicerMaintenance")
+        self._service = service
         self._environment = environment
         self._models = models
+        self._waitingForStop = False
         self._sizes: dict[str, int] = {}
         self._work: SlicedWork | None = None
         self._question: Question | None = None
@@ -31,6 +36,7 @@ class MaintenancePanel:
         environment.finished.connect(self._onFinished)
         environment.progressed.connect(self._onProgress)
         models.changed.connect(self.refresh)
+        service.stateChanged.connect(self._onState)
         showText(self.ui.diskLabel, "")
         self._show()
 
@@ -44,6 +50,7 @@ class MaintenancePanel:
         self._environment.finished.disconnect(self._onFinished)
         self._environment.progressed.disconnect(self._onProgress)
         self._models.changed.disconnect(self.refresh)
+        self._service.stateChanged.disconnect(self._onState)
 
     def refresh(self) -> None:
         """Measure again, if anybody looks."""
@@ -113,9 +120,24 @@ class MaintenancePanel:
 
     def _onRemoveAnswered(self, agreed: bool) -> None:
         self._question = None
-        if agreed:
-            self._environment.remove()
-            self._enable()
+        if not agreed:
+            return
+        if self._service.isRemote or self._service.state in _NO_PROCESS:
+            self._remove()
+            return
+        # A running engine holds its files.
+        self._waitingForStop = True
+        showText(self.ui.diskLabel, _("Stopping the engine first…"))
+        self._service.stop()
+
+    def _onState(self) -> None:
+        if self._waitingForStop and self._service.state in _NO_PROCESS:
+            self._remove()
+
+    def _remove(self) -> None:
+        self._waitingForStop = False
+        self._environment.remove()
+        self._enable()
 
     def _onProgress(self, text: str, fraction: float | None) -> None:
         showText(self.ui.diskLabel, text)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 import qt
 import slicer
 from fake_engine import FakeEngineService
+from UniBiomedSlicerLib.EngineSource import EngineSource
 from UniBiomedSlicerLib.Environment import Environment, environment
+from UniBiomedSlicerLib.EnvironmentRecord import EnvironmentRecord, pythonOf, writeRecord
 from UniBiomedSlicerLib.SampleImages import HEAD, PHANTOM, sampleImages
 from UniBiomedSlicerLib.Settings import settings
+from UniBiomedSlicerLib.TorchBuild import chooseTorchBuild
 
 
 @pytest.fixture
@@ -61,7 +65,8 @@ def test_with_an_engine_the_page_is_folded_away(host, fake, local):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_first_run_with_the_real_engine_and_mini(host, local, tmp_path):
+def test_the_first_run_with_the_real_engine_and_mini(host, local, root, tmp_path):
+    """UNIBIOMED_SCREENSHOTS=docs/images makes the picture for the documentation anew."""
     widget = host.loadModule("UniBiomedSlicer")
     ui = widget.setupPanel.ui
     host.spin()
@@ -92,14 +97,45 @@ def test_the_first_run_with_the_real_engine_and_mini(host, local, tmp_path):
     assert shown(ui.openReportButton)
     assert widget.enginePanel.ui.deviceLabel.text
     assert widget.enginePanel.ui.stopButton.isEnabled()
-    widget.ui.setupButton.collapsed = False
-    widget.ui.modelsButton.collapsed = False
+    picture(host, widget, local, root, Path(os.environ.get("UNIBIOMED_SCREENSHOTS", tmp_path)) / "setup.png")
     widget.ui.logButton.collapsed = False
-    host.screenshot(widget.widget, tmp_path / "module.png", (460, 1200))
+    host.spin()
     host.click(widget.logPanel.ui.reportButton)
     assert "Engine state: ready" in slicer.app.clipboard().text()
     host.click(widget.enginePanel.ui.stopButton)
     host.spin(until=lambda: widget.enginePanel.ui.startButton.isEnabled(), timeout=20)
+
+
+def picture(host, widget, local, root, path):
+    """The module beside the views, as it looks with a managed environment (without a path of this machine)."""
+    import photograph
+    import render
+
+    record = EnvironmentRecord(
+        "env-1",
+        EngineSource().version(),
+        EngineSource().fingerprint(),
+        "3.12.11",
+        "2.13.0+cpu",
+        "cpu",
+        chooseTorchBuild("Linux", "x86_64").reason,
+        "2026-01-01T00:00:00+00:00",
+    )
+    pythonOf(root / "env-1").parent.mkdir(parents=True)
+    pythonOf(root / "env-1").touch()
+    writeRecord(root, record)
+    interpreter, local.interpreter = local.interpreter, ""
+    widget.setupPanel.ui.environmentProgressLabel.setVisible(False)
+    widget.ui.setupButton.collapsed = False
+    widget.setupPanel.refresh()
+    host.spin(seconds=0.2)
+    panel = host.screenshot(widget.parent, path.with_name("panel.png"), size=(460, 760))
+    volume = slicer.util.getNode(PHANTOM)
+    painter = photograph if photograph.isPossible() else render
+    views = painter.threeViews(volume, slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0], size=(1000, 760))
+    render.window(panel, views).save(path, optimize=True)
+    path.with_name("panel.png").unlink()
+    local.interpreter = interpreter
 
 
 def test_a_trial_whose_engine_fails_says_why_and_can_be_repeated(host, fake, local):
@@ -347,6 +383,23 @@ def test_disk_use_is_measured_when_it_is_looked_at(host, fake, root):
     host.spin(until=lambda: not (root / "cache").exists(), timeout=10)
     assert "5.0 MB are freed" in host.messages[-1].text
     host.spin(until=lambda: "removed" in widget.maintenancePanel.ui.diskLabel.text)
+
+
+def test_a_running_engine_is_stopped_before_its_environment_is_removed(host, fake, root):
+    (root / "cache").mkdir(parents=True)
+    (root / "cache" / "wheel").write_bytes(b"x" * 1000)
+    fake.setState("ready", "Ready.")
+    fake.stop = lambda: None
+    widget = host.loadModule("UniBiomedSlicer")
+    widget.ui.maintenanceButton.collapsed = False
+    host.spin(until=lambda: widget.maintenancePanel.ui.removeButton.isEnabled())
+    host.answer("Remove")
+    host.click(widget.maintenancePanel.ui.removeButton)
+    host.spin(until=lambda: "Stopping" in widget.maintenancePanel.ui.diskLabel.text)
+    assert (root / "cache").exists()
+    fake.setState("stopped")
+    host.spin(until=lambda: "was removed" in widget.maintenancePanel.ui.diskLabel.text)
+    assert not (root / "cache").exists()
 
 
 def test_the_engine_panel_follows_the_service(host, fake, local):
