@@ -143,11 +143,16 @@ class PromptLine:
             self.escaped.emit()
 
     def _onSuggestion(self, link: str) -> None:
-        number, suggestion = (int(part) for part in link.split("/"))
-        if number < len(self._checks) and suggestion < len(self._checks[number].suggestions):
+        number, place = (int(part) for part in link.split("/"))
+        if number < len(self._checks) and place < len(self._checks[number].suggestions):
             check = self._checks[number]
-            piece = next(piece for piece in Prompt.pieces(self._edit.text) if piece.text == check.text)
-            line, cursor = Prompt.replaced(self._edit.text, piece, check.suggestions[suggestion])
+            # Later: the label, which this is called from, gets another text by it.
+            qt.QTimer.singleShot(0, lambda: self._replace(check.text, check.suggestions[place]))
+
+    def _replace(self, old: str, new: str) -> None:
+        piece = next((piece for piece in Prompt.pieces(self._edit.text) if piece.text == old), None)
+        if piece is not None:
+            line, cursor = Prompt.replaced(self._edit.text, piece, new)
             self._edit.setText(line)
             self._edit.setCursorPosition(cursor)
 

@@ -80,6 +80,7 @@ def test_an_unknown_target_is_told_at_once_and_a_click_on_a_near_match_repairs_i
     assert not panel.ui.applyButton.enabled
     assert "livr" in panel.ui.applyButton.toolTip
     panel.ui.feedbackLabel.linkActivated.emit("1/0")
+    host.spin()
     assert line.text == "spleen, liver"
     assert panel.ui.applyButton.enabled
     assert "liver in abdomen CT" in panel.ui.feedbackLabel.text
