@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -222,6 +222,3 @@ class SegmentRun:
     def _setState(self, state: str) -> None:
         self.state = state
         self.stateChanged.emit(self)
-
-
-OnFinished = Callable[[SegmentRun], None]
