@@ -28,8 +28,9 @@ $(VENV)/.engine: $(ENGINE)/pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.engine constraints.txt Testing/host/requirements.txt
+$(VENV)/.dev: $(VENV)/.engine constraints.txt Testing/host/requirements.txt Testing/consumers.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$(ENGINE)[training,evaluation,export,cluster,dicomweb,test]" --requirement Testing/host/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement Testing/consumers.txt
 	@touch $@
 
 setup: $(VENV)/.engine
