@@ -203,6 +203,10 @@ class FakeEngineService:
         self.stateText = state
         self.isRemote = False
         self.log = ""
+        self.pid = 0
+        self.crashReport = ""
+        self.consentHook: Callable[[str, Callable[[bool], None]], None] | None = None
+        self.connectionTest = (True, "gpu.example.org answers.")
         self.autoplay = autoplay
         self.interval = interval
         self.jobs: list[ScriptedJob] = []
@@ -286,6 +290,20 @@ class FakeEngineService:
         self.calls.append(f"exportDocument {kind}")
         data = self.exports.get(kind, json.dumps({"kind": kind}).encode())
         qt.QTimer.singleShot(self.interval, lambda: callback(data, "application/octet-stream", ""))
+
+    def refresh(self) -> None:
+        self.calls.append("refresh")
+        self.capabilitiesChanged.emit()
+
+    def requestModels(self, callback: Callable[[list[dict[str, Any]], str], None]) -> None:
+        self.calls.append("requestModels")
+        models = self.capabilities["models"] if self.capabilities else []
+        qt.QTimer.singleShot(self.interval, lambda: callback(models, "" if models else self.stateText))
+
+    def testConnection(self, callback: Callable[[bool, str], None]) -> None:
+        """``connectionTest`` is what it tells."""
+        self.calls.append("testConnection")
+        qt.QTimer.singleShot(self.interval, lambda: callback(*self.connectionTest))
 
     def cleanup(self) -> None:
         self.calls.append("cleanup")

@@ -129,7 +129,9 @@ class EngineClient:
         request.setAttribute(qt.QNetworkRequest.RedirectPolicyAttribute, 0)
         if self._certificates:
             configuration = request.sslConfiguration()
-            configuration.setCaCertificates(list(configuration.caCertificates()) + self._certificates)
+            # Qt may look the system's authorities up only when it needs them, and does not any more once some are set.
+            known = list(configuration.caCertificates()) or list(qt.QSslConfiguration.systemCaCertificates())
+            configuration.setCaCertificates(known + self._certificates)
             request.setSslConfiguration(configuration)
         if anonymous:
             return request

@@ -215,7 +215,7 @@ class EngineSupervisor:
         connection.capabilitiesChanged.connect(self._onCapabilities)
         connection.loading.connect(self.loading.emit)
         connection.sessionLost.connect(self.sessionLost.emit)
-        connection.session.unreachable.connect(self._onUnreachable)
+        connection.session.unreachable.connect(self._onLost)
         self._setState(states.STARTING)
         connection.open(self._onLoaded)
 
@@ -226,23 +226,23 @@ class EngineSupervisor:
         self.connection.load(choice, self._onLoaded)
 
     def _onLoaded(self, failure: Failure | None) -> None:
-        connection = self.connection
-        if failure is None and self._wanted:  # another one was asked for meanwhile
+        if failure is not None:
+            self._onLost(failure)
+        elif self._wanted:  # another one was asked for meanwhile
             self._loadWanted()
-        elif failure is None:
-            missing = connection.modelFailure
+        else:
+            missing = self.connection.modelFailure
             words = _("The engine runs, but the model could not be loaded: {reason}")
             self._setState(states.READY, words.format(reason=missing.message) if missing else "")
             self.ready.emit()
-        elif self.isRemote:
+
+    def _onLost(self, failure: Failure) -> None:
+        connection = self.connection
+        if self.isRemote:
             self._onUnreachable(failure)
         else:
             # Most often the process is ending just now, and that tells more than the connection that it left.
-            qt.QTimer.singleShot(LOSS_MS, lambda: self._stillLost(connection, failure))
-
-    def _stillLost(self, connection: EngineConnection | None, failure: Failure) -> None:
-        if connection is not None and self.connection is connection:
-            self._onUnreachable(failure)
+            qt.QTimer.singleShot(LOSS_MS, lambda: self.connection is connection and self._onUnreachable(failure))
 
     def _onCapabilities(self) -> None:
         self.capabilities = self.connection.capabilities
@@ -251,6 +251,8 @@ class EngineSupervisor:
         self.capabilitiesChanged.emit()
 
     def _onUnreachable(self, failure: Failure) -> None:
+        if self.connection is None:
+            return
         if not self.isRemote:
             self.process.killNow()  # it lives but does not answer
             self.policy.failed()
