@@ -9,7 +9,10 @@ import signal
 
 import numpy as np
 import pytest
+from UniBiomedSlicerLib import EngineClient as clients
+from UniBiomedSlicerLib import EngineProcess as processes
 from UniBiomedSlicerLib.BoxMask import decode
+from UniBiomedSlicerLib.EngineClient import EngineClient
 
 SEGMENT = {"targets": ["liver", "spleen", "kidney tumor"], "site": "abdomen"}
 READY_SECONDS = 150
@@ -256,3 +259,34 @@ def test_an_export_comes_back_as_bytes_or_with_a_reason(host, shared, run, volum
     assert told.job.result["text"].split(".")[0] in data.decode()
     assert error == ""
     assert next(answer for answer in answers if answer[2])[0] == b""
+
+
+def test_the_real_engine_refuses_a_wrong_token_and_another_protocol_in_words(host, shared, monkeypatch):
+    url, answers = shared.supervisor.connection.client.baseUrl, []
+    stranger = EngineClient(url, "not-the-token-0123456789")
+    stranger.request("GET", "/v1/capabilities", lambda failure, value: answers.append(failure))
+    host.spin(until=lambda: len(answers) == 1)
+    monkeypatch.setattr(clients, "PROTOCOL", 99)
+    shared.supervisor.connection.client.request(
+        "GET", "/v1/capabilities", lambda failure, value: answers.append(failure)
+    )
+    host.spin(until=lambda: len(answers) == 2)
+    stranger.close()
+    assert [failure.code for failure in answers] == ["unauthorized", "protocol_mismatch"]
+    assert "token" in answers[0].message
+    assert "99" in answers[1].message
+    assert shared.state == "ready"
+
+
+def test_a_real_engine_of_another_protocol_is_not_used_and_told_in_words(
+    host, service, volumeNode, record, monkeypatch
+):
+    monkeypatch.setattr(processes, "PROTOCOL", 99)
+    told = record(service.submit("segment", volumeNode, SEGMENT, "CT"))
+    host.spin(until=lambda: told.ends, timeout=60)
+    assert service.state == "crashed"
+    assert told.job.code == "protocol_mismatch"
+    assert "protocol" in service.stateText
+    assert "repair the environment" in service.stateText
+    host.spin(seconds=0.3)
+    assert service.pid == 0
