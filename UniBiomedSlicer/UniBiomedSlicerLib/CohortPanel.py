@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ctk
 import qt
 from slicer.i18n import tr as _
 
@@ -39,6 +40,7 @@ class CohortPanel:
         for name in STRATEGIES:
             ui.strategyCombo.addItem(labels[name], name)
         ui.reviewerEdit.setText(str(self._settings.value(_REVIEWER) or ""))
+        ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs  # else its button asks for a file
         ui.folderEdit.currentPath = str(self._settings.value(_FOLDER) or "")
         ui.openButton.connect("clicked()", self._onOpen)
         ui.nextButton.connect("clicked()", self._onNext)

@@ -14,7 +14,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.ChildEnvironment import childEnvironment, engineVariables
-from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step
+from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step, StepError
 from UniBiomedSlicerLib.Settings import Settings
 from UniBiomedSlicerLib.Signal import Signal
 
@@ -117,13 +117,18 @@ class CohortTraining:
             self.progressed.emit(text, look["step"] / told["steps"] if told.get("steps") else None)
 
     def _onCompared(self, text: str, out: Path) -> None:
-        document = json.loads(text)
-        values = [(model["overall"]["dice"] or {}).get("value") for model in document["models"]]
-        paired = document["b_minus_a"][0]["dice"] if document["b_minus_a"] else None
-        difference = paired["difference"] if paired else {}
+        try:
+            document = json.loads(text)
+            before, after = ((model["overall"]["dice"] or {}).get("value") for model in document["models"])
+            paired = document["b_minus_a"][0]["dice"] if document["b_minus_a"] else None
+            difference = paired["difference"] if paired else {}
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise StepError(
+                _("The engine's answer could not be read ({error}); repair the environment.").format(error=error)
+            ) from error
         self.comparison = {
-            "a": values[0],
-            "b": values[1],
+            "a": before,
+            "b": after,
             "difference": difference.get("value"),
             "low": difference.get("low"),
             "high": difference.get("high"),

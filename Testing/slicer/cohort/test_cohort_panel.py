@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 
+import ctk
 import nibabel
 import numpy as np
 import pytest
@@ -59,6 +60,10 @@ def _next(host, panel):
     host.click(panel.ui.nextButton)
     host.spin(until=lambda: panel.review.current != before, timeout=60)
     return panel.review.current
+
+
+def test_the_button_beside_the_path_asks_for_a_folder(panel):
+    assert panel.ui.folderEdit.filters == ctk.ctkPathLineEdit.Dirs
 
 
 def test_the_queue_shows_each_case_with_its_picture_and_confidence(host, panel):
