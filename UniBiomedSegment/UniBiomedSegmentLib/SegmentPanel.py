@@ -145,6 +145,8 @@ class SegmentPanel:
             self.results.setMissing(run.notFound)
             if run.segmentationNode is not None and self._parameters is not None:
                 self._parameters.outputSegmentation = run.segmentationNode
+                # Also while another module is open and the panel does not follow its parameters.
+                self.results.setSegmentation(run.segmentationNode, self._parameters.inputVolume)
 
     def _showProblem(self) -> None:
         if self.runs is not None:

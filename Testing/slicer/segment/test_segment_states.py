@@ -249,6 +249,7 @@ def test_leaving_the_module_lets_the_run_go_on(host, panel, segmentations):
     job.finishWith()
     panel.settle()
     assert len(segmentations()) == 1
+    assert panel.names() == ["liver", "spleen", "liver tumor"]
     panel.widget.enter()
     host.spin()
     assert panel.names() == ["liver", "spleen", "liver tumor"]
