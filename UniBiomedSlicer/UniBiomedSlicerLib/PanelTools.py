@@ -94,8 +94,11 @@ class Question:
         self._edit.setVisible(value is not None)
         layout.addWidget(self._edit)
         self._buttons = qt.QDialogButtonBox()
-        self._buttons.addButton(agree, qt.QDialogButtonBox.AcceptRole)
-        self._buttons.addButton(_("Cancel"), qt.QDialogButtonBox.RejectRole)
+        agreeButton = self._buttons.addButton(agree, qt.QDialogButtonBox.AcceptRole)
+        cancelButton = self._buttons.addButton(_("Cancel"), qt.QDialogButtonBox.RejectRole)
+        # Return agrees to a name that was typed, never to a consent, a licence or a removal.
+        agreeButton.setAutoDefault(value is not None)
+        (agreeButton if value is not None else cancelButton).setDefault(True)
         self._buttons.connect("accepted()", self.dialog.accept)
         self._buttons.connect("rejected()", self.dialog.reject)
         layout.addWidget(self._buttons)
