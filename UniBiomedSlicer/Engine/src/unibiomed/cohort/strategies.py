@@ -17,6 +17,9 @@ from unibiomed.errors import InputError
 
 Strategy = Callable[[Sequence[Record]], list[Record]]
 
+#: As many as nobody reviews before the order is asked for again.
+GREEDY = 500
+
 
 def least_confident(records: Sequence[Record]) -> list[Record]:
     """The case whose least certain segment is the least certain of all comes first."""
@@ -32,7 +35,8 @@ def most_different(records: Sequence[Record]) -> list[Record]:
     """Farthest first: the case least like all that were reviewed or come before it (k-centre, greedily).
 
     Likeness is the cosine of the embeddings. With nothing reviewed the most typical case comes first. Cases without an
-    embedding come last.
+    embedding come last. The first ``GREEDY`` are chosen so, one pass over all cases each; the others follow by their
+    distance from those, so that a million cases can be ordered.
     """
     waiting = [record for record in _open(records) if record.outcome.embedding is not None]
     rest = [record for record in _open(records) if record.outcome.embedding is None]
@@ -47,12 +51,14 @@ def most_different(records: Sequence[Record]) -> list[Record]:
         typical = int(np.argmax(vectors @ vectors.mean(0)))
         order.append(typical)
         distance = 1.0 - vectors @ vectors[typical]
-    while len(order) < len(waiting):
-        distance[order] = -np.inf
+    distance[order] = -np.inf
+    while len(order) < min(len(waiting), GREEDY):
         farthest = int(np.argmax(distance))
         order.append(farthest)
         distance = np.minimum(distance, 1.0 - vectors @ vectors[farthest])
-    return [waiting[index] for index in order] + rest
+        distance[farthest] = -np.inf
+    others = np.argsort(-distance, kind="stable")[: len(waiting) - len(order)]
+    return [waiting[index] for index in (*order, *others.tolist())] + rest
 
 
 def at_random(records: Sequence[Record]) -> list[Record]:
