@@ -43,7 +43,7 @@ class Size:
     cohort: int = 40
     test: int = 20
     corrected: tuple[int, ...] = (5, 10, 20)
-    steps: int = 100
+    steps: int = 80
     look_every: int = 20
     paced: int = 24
     kills: int = 20

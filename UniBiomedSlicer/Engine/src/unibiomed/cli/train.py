@@ -72,7 +72,7 @@ def train_command(
             "--replay",
             min=0.0,
             max=0.95,
-            help="With --data: share of phantoms, against forgetting (else 0.4 for Mini, 0 for others).",
+            help="With --data: share of phantoms, against forgetting (else 0.6 for Mini, 0 for others).",
             show_default=False,
         ),
     ] = None,

@@ -36,7 +36,7 @@ Report = Callable[[dict[str, Any]], None]
 _LARGE = 100_000_000
 #: The paper's rate for the published model; a small model that was trained at 1e-3 moves too little with it.
 _RATE, _SMALL_MODEL_RATE = 4e-5, 3e-4
-_REPLAY = 0.4
+_REPLAY = 0.6
 _LEAST_LOOKED_AT, _MOST_LOOKED_AT = 24, 96
 _ASKED = "fine-tune.json"
 
@@ -52,7 +52,7 @@ class FineTuneOptions:
         name: what the new model is called.
         steps, batch_size: optimizer steps at most, and pictures a step.
         learning_rate: None takes 4e-5, or 3e-4 for a model below 100 M parameters.
-        replay: share of phantoms; None takes 0.4 for a model that was trained on phantoms, 0 for others.
+        replay: share of phantoms; None takes 0.6 for a model that was trained on phantoms, 0 for others.
         look_every, patience: steps between two looks at the held-out split; looks without gain before a stop.
         workers: processes that read pictures; 0 reads them in the training process.
     """
