@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import slicer
-from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.EngineSource import EngineSource
 
@@ -22,7 +21,6 @@ class SampleImage:
     """One image; ``name`` is the node's name, ``modality`` as the engine calls it, ``targets`` what to ask for."""
 
     name: str
-    title: str
     path: Path
     sha256: str
     modality: str
@@ -36,7 +34,6 @@ def sampleImages() -> dict[str, SampleImage]:
     resources = Path(__file__).resolve().parents[1] / "Resources" / "SampleData"
     head = SampleImage(
         HEAD,
-        _("Head MRI with a tumour"),
         EngineSource().folder / "src" / "unibiomed" / "samples" / "mr_brain_tumour" / "brain1_image.nrrd",
         "fffdb111ee8b428ede7256707393c927a7d5be912f0604cf3c6f1bd5fc9644cf",
         "MRI-T1",
@@ -44,7 +41,6 @@ def sampleImages() -> dict[str, SampleImage]:
     )
     phantom = SampleImage(
         PHANTOM,
-        _("CT phantom of an abdomen"),
         resources / "UniBiomedCTPhantom.nrrd",
         "7b5bae78e3de02f1c5509fb8e841b58f332e20eabab38017c104920abfbed2d3",
         "CT",
