@@ -30,6 +30,7 @@ from UniBiomedSlicerLib.EnvironmentRecord import (
     writeRecord,
 )
 from UniBiomedSlicerLib.EnvironmentSteps import Plan, environmentSteps, probeStep
+from UniBiomedSlicerLib.InstallClaim import InstallClaim
 from UniBiomedSlicerLib.InstallProgress import InstallProgress
 from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step
 from UniBiomedSlicerLib.Settings import Settings, settings
@@ -84,6 +85,7 @@ class Environment:
         self._checks: list[ProcessSteps] = []
         self._removals: list[SlicedWork] = []
         self._busy = False
+        self._claim = InstallClaim()
 
     @property
     def root(self) -> Path:
@@ -172,6 +174,7 @@ class Environment:
         if problem:
             self._end(False, problem)
             return
+        self._claim.take(self.root)
         self._startLog()
         self._plan = Plan(self.root, newFolder(self.root), self.source, self._settings, refresh, self._onChosen)
         steps = environmentSteps(self._plan)
@@ -209,7 +212,7 @@ class Environment:
 
     def clearLeftovers(self) -> None:
         """Delete what interrupted builds and removals left behind; silent."""
-        if not self._busy:
+        if not self._busy and not self._claim.heldByOther(self.root):
             self._removeAll(leftovers(self.root), lambda problem: None)
 
     def folders(self) -> dict[str, Path]:
@@ -244,6 +247,7 @@ class Environment:
             steps.cleanup()
         for work in self._removals:
             work.cancel()
+        self._claim.release()
         self._checks = []
         self._removals = []
 
@@ -261,6 +265,8 @@ class Environment:
             return _("The folder {folder} cannot be made ({reason}); choose another one in the settings.").format(
                 folder=self.root, reason=error.strerror or error
             )
+        if self._claim.heldByOther(self.root):
+            return _("Another Slicer is installing the environment now; wait until it has ended.")
         return self._spaceObstacle(_NEEDED_CPU)
 
     def _spaceObstacle(self, needed: int) -> str:
@@ -351,6 +357,7 @@ class Environment:
 
     def _end(self, ok: bool, message: str) -> None:
         self._busy = False
+        self._claim.release()
         self.finished.emit(ok, message)
         self.changed.emit()
 

@@ -169,7 +169,7 @@ def test_the_usual_causes_come_with_advice(machine, environment, outcome, line, 
 
 
 def test_cancelling_leaves_no_half_environment(machine, environment, host, root, outcome):
-    machine.uv('echo "Downloading torch (180.0MiB)" >&2; sleep 60')
+    machine.uv('echo "Downloading torch (180.0MiB)" >&2; exec sleep 60')
     lines = []
     environment.lineArrived.connect(lines.append)
 
@@ -283,6 +283,28 @@ def test_an_interrupted_build_is_cleared_at_the_next_start(environment, host, ro
     assert not (root / "env-3").exists()
 
 
+def test_a_second_slicer_neither_builds_nor_clears_up_while_the_first_one_builds(
+    machine, environment, store, host, root, outcome
+):
+    machine.uv("exec sleep 60")
+    other = Environment(store, root)
+    environment.install()
+    host.spin(until=lambda: len(machine.called()) == 2)
+    ok, message = outcome(other.finished, other.install)
+    assert not ok
+    assert message.startswith("Another Slicer is installing")
+    other.clearLeftovers()
+    host.spin(seconds=0.2)
+    assert (root / "env-1").exists()
+    assert outcome(environment.finished, environment.cancel)[0] is False
+    # What a crash left is too old to count.
+    (root / "installing").touch()
+    os.utime(root / "installing", (0, 0))
+    machine.uv()
+    assert outcome(other.finished, other.install)[0]
+    assert not (root / "installing").exists()
+
+
 def test_uv_is_not_fetched_without_consent(environment, monkeypatch, outcome, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("UniBiomedSlicerLib.Environment.findUv", lambda tools: None)
@@ -363,7 +385,7 @@ def test_children_do_not_inherit_what_is_slicers(host, store, monkeypatch):
 
 
 def test_slicer_ends_while_installing(machine, environment, host):
-    machine.uv("sleep 60")
+    machine.uv("exec sleep 60")
     lines = []
     environment.lineArrived.connect(lines.append)
     environment.install()
