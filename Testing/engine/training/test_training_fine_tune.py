@@ -16,6 +16,7 @@ from unibiomed.errors import InputError, OutputError
 from unibiomed.model.checkpoint import load_model, save_model
 from unibiomed.model.manifest import file_sha256
 from unibiomed.model.store import ModelStore
+from unibiomed.training.event_files import event_writer
 from unibiomed.training.exported_data import ExportedExamples
 from unibiomed.training.fine_tune import FineTuneOptions, fine_tune
 from unibiomed.training.held_out import HeldOut, Look, read_looks
@@ -188,3 +189,22 @@ def test_the_command_puts_the_model_into_the_list_and_refuses_a_taken_name(
 def test_the_command_needs_a_model_to_start_from(export, tmp_path, capsys):
     assert run(["train", "--data", str(export), "-o", str(tmp_path / "run")]) == 2
     assert "--from" in capsys.readouterr().err
+
+
+def test_figures_are_written_for_tensorboard_where_it_is_installed(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with event_writer(tmp_path) as write:
+        write(1, {"loss": 2.0})
+        write(2, {"loss": 1.0})
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 2.0), (2, 1.0)]
+
+
+def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("unibiomed.training.event_files.find_spec", lambda name: None)
+    with event_writer(tmp_path) as write:
+        write(1, {"loss": 2.0})
+    assert list(tmp_path.iterdir()) == []
