@@ -107,7 +107,7 @@ def _dice_plot(comparison: Comparison) -> str:
                       label=agreement.model)  # fmt: skip
     axis.set(xlim=(-0.02, 1.02), xlabel="Dice (a line a question, diamond: mean)")
     axis.set_yticks(range(len(phrases)), phrases)
-    axis.invert_yaxis()
+    axis.set_ylim(len(phrases) - 0.5, -0.5)
     axis.legend(fontsize=8, loc="lower left")
     return _png(figure)
 
