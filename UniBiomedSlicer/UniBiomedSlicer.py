@@ -121,6 +121,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
         self.settingsForm.refresh()
         self.remotePanel.refresh()
         self.setupPanel.refresh()
+        self.setupPanel.preview()
         self.enginePanel.refresh()
         self.store.refresh()
         environment().clearLeftovers()
@@ -153,6 +154,7 @@ class UniBiomedSlicerWidget(ScriptedLoadableModuleWidget):
     def onSettingsEdited(self) -> None:
         """Another folder or interpreter may mean another environment."""
         self.setupPanel.refresh()
+        self.setupPanel.preview()
         page = getattr(slicer.modules, "UniBiomedSettingsPage", None)
         if page is not None:
             page.form.refresh()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,35 +28,21 @@ from UniBiomedSlicerLib.EnvironmentRecord import (
     readRecord,
     writeRecord,
 )
-from UniBiomedSlicerLib.EnvironmentSteps import Plan, environmentSteps, probeStep
+from UniBiomedSlicerLib.EnvironmentState import EnvironmentState, stateOf
+from UniBiomedSlicerLib.EnvironmentSteps import Plan, environmentSteps, gpuStep, plannedBuild
 from UniBiomedSlicerLib.InstallClaim import InstallClaim
 from UniBiomedSlicerLib.InstallProgress import InstallProgress
+from UniBiomedSlicerLib.Interpreter import Done, checkInterpreter, interpreterOf
 from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step
 from UniBiomedSlicerLib.Settings import Settings, settings
 from UniBiomedSlicerLib.Signal import Signal
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
-from UniBiomedSlicerLib.TorchBuild import TorchBuild
+from UniBiomedSlicerLib.TorchBuild import TorchBuild, parseGpus
 from UniBiomedSlicerLib.Uv import findUv
-
-ABSENT = "absent"
-READY = "ready"
-CHANGED = "changed"
-OUTDATED = "outdated"
-BROKEN = "broken"
-EXTERNAL = "external"
 
 # What an installation needs at its height, in bytes: the downloads, and the same unpacked.
 _NEEDED_CPU = 3_000_000_000
 _NEEDED_CUDA = 9_000_000_000
-
-
-@dataclass(frozen=True)
-class EnvironmentState:
-    """``kind`` is one of the constants above; ``text`` one sentence that says it; ``usable``: an engine can start."""
-
-    kind: str
-    text: str
-    usable: bool
 
 
 class Environment:
@@ -127,39 +112,19 @@ class Environment:
         return findUv(self.root / "tools") is None
 
     def state(self) -> EnvironmentState:
-        """What there is, in a word and in a sentence; reads some small files."""
-        if self._settings.interpreterInUse:
-            path = interpreterOf(self._settings.interpreterInUse)
-            if path is None:
-                return EnvironmentState(
-                    BROKEN,
-                    _("The interpreter {path} is not there any more; choose another one.").format(
-                        path=self._settings.interpreterInUse
-                    ),
-                    False,
-                )
-            return EnvironmentState(EXTERNAL, _("Your own interpreter is used: {path}").format(path=path), True)
-        record = readRecord(self.root)
-        if record is None:
-            return EnvironmentState(ABSENT, _("Nothing is installed yet."), False)
-        if not pythonOf(self.root / record.folder).exists():
-            return EnvironmentState(
-                BROKEN, _("The environment in {folder} is damaged; repair it.").format(folder=self.root), False
-            )
-        if record.version != self.source.version():
-            return EnvironmentState(
-                OUTDATED,
-                _("The environment holds engine {old}, this extension needs {new}; upgrade it.").format(
-                    old=record.version, new=self.source.version()
-                ),
-                False,
-            )
-        text = _("Engine {version}, PyTorch {torch}, Python {python}. {reason}").format(
-            version=record.version, torch=record.torch, python=record.python, reason=record.reason
-        )
-        if record.fingerprint != self.source.fingerprint():
-            return EnvironmentState(CHANGED, text + " " + _("The extension's engine has changed since; upgrade."), True)
-        return EnvironmentState(READY, text, True)
+        """What there is, in a word and in a sentence."""
+        return stateOf(self._settings, self.root, self.source)
+
+    def preview(self, done: Callable[[TorchBuild], None]) -> None:
+        """Which PyTorch ``install`` would choose on this computer now, and why: ``done(build)``, later."""
+        steps = ProcessSteps()
+        self._checks.append(steps)
+
+        def looked(output: str) -> None:
+            done(plannedBuild(self._settings, parseGpus(output))[0])
+
+        steps.finished.connect(lambda ok, message: self._checks.remove(steps))
+        steps.run([gpuStep(Path.home(), looked)])
 
     def install(self, *, refresh: bool = False) -> None:
         """Build a new environment beside the old one and take it into use when it is complete (also the upgrade).
@@ -221,25 +186,16 @@ class Environment:
         folders = {"environment": self.root / record.folder} if record else {}
         return {**folders, "python": self.root / "python", "tools": self.root / "tools", "cache": self.root / "cache"}
 
-    def check(self, interpreter: str, done: Callable[[bool, str, dict[str, Any]], None]) -> None:
-        """Run ``interpreter`` (a file, or the folder of an environment) and tell whether it can run the engine.
+    def check(self, interpreter: str, done: Done) -> None:
+        """Run ``interpreter`` (a file, or the folder of an environment): see ``checkInterpreter``."""
 
-        ``done(ok, sentence, facts)``; the facts are those of ``EnvironmentSteps.PROBE``.
-        """
-        path = interpreterOf(interpreter)
-        if path is None:
-            done(False, _("There is no Python interpreter at {path}.").format(path=interpreter), {})
-            return
-        facts: dict[str, Any] = {}
-        steps = ProcessSteps()
-        self._checks.append(steps)
+        def ended(ok: bool, sentence: str, facts: dict[str, Any]) -> None:
+            self._checks = [steps for steps in self._checks if steps.isRunning()]
+            done(ok, sentence, facts)
 
-        def ended(ok: bool, message: str) -> None:
-            self._checks.remove(steps)
-            done(ok, interpreterSentence(facts, self.source.version()) if ok else message, facts)
-
-        steps.finished.connect(ended)
-        steps.run([probeStep(_("Checking the interpreter"), path, Path.home(), facts.update)])
+        steps = checkInterpreter(interpreter, self.source.version(), ended)
+        if steps is not None:
+            self._checks.append(steps)
 
     def cleanup(self) -> None:
         """End all child processes; for the end of Slicer. A half-built environment is deleted at the next start."""
@@ -384,26 +340,6 @@ def environment() -> Environment:
 def defaultRoot() -> Path:
     """``UniBiomed`` in Slicer's data folder; on Windows the local one, which is not copied through a network."""
     return Path(qt.QStandardPaths.writableLocation(qt.QStandardPaths.AppLocalDataLocation)) / "UniBiomed"
-
-
-def interpreterOf(path: str) -> str | None:
-    """The interpreter file that ``path`` (a file, or the folder of an environment) means; None when there is none."""
-    chosen = Path(path).expanduser()
-    if chosen.is_file():
-        return str(chosen)
-    candidates = (pythonOf(chosen), chosen / "python.exe", chosen / "bin" / "python3")
-    return next((str(candidate) for candidate in candidates if candidate.is_file()), None)
-
-
-def interpreterSentence(facts: dict[str, Any], version: str) -> str:
-    """What a checked interpreter offers, and a warning when its engine is another version than the extension's."""
-    device = facts.get("device") or ("MPS" if facts.get("mps") else _("processor only"))
-    sentence = _("Engine {engine}, PyTorch {torch}, Python {python}, {device}.").format(
-        engine=facts["unibiomed"], torch=facts["torch"], python=facts["python"], device=device
-    )
-    if facts["unibiomed"] != version:
-        sentence += " " + _("This extension comes with engine {version}; the two may not fit.").format(version=version)
-    return sentence
 
 
 def _places() -> dict[str, float]:

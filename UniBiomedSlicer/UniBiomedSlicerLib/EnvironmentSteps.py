@@ -74,18 +74,26 @@ def environmentSteps(plan: Plan) -> list[Step]:
         program, arguments = fetchUvCommand(tools, plan.settings)
         # Slicer's pip runs in Slicer's environment, so that it finds its Python.
         steps.append(Step(_("Fetching uv"), program, tuple(arguments), slicerEnvironment(), str(plan.root)))
-    steps.append(
-        Step(
-            _("Looking for a GPU"),
-            "nvidia-smi",
-            GPU_QUERY,
-            childEnvironment(),
-            str(plan.root),
-            mayFail=True,
-            onOutput=lambda output: _afterGpus(plan, parseGpus(output)),
-        )
-    )
+    steps.append(gpuStep(plan.root, lambda output: _afterGpus(plan, parseGpus(output))))
     return steps
+
+
+def gpuStep(folder: Path, onOutput: Callable[[str], list[Step] | None]) -> Step:
+    """Ask nvidia-smi; ``onOutput`` gets an empty text where there is none."""
+    title = _("Looking for a GPU")
+    return Step(title, "nvidia-smi", GPU_QUERY, childEnvironment(), str(folder), mayFail=True, onOutput=onOutput)
+
+
+def plannedBuild(settings: Settings, gpus: list[Gpu]) -> tuple[TorchBuild, TorchWheel | None]:
+    """The PyTorch for this computer by the settings; a wheel of the user's own folder comes before any index."""
+    system, machine = platform.system(), platform.machine()
+    folder = Path(settings.wheelsFolder).expanduser() if settings.wheelsFolder else None
+    wheel = localTorchWheel(folder, system, machine) if folder else None
+    if wheel is None:
+        return chooseTorchBuild(system, machine, gpus, settings.torchBuild, settings.torchIndexUrl), None
+    variant = wheel.path.name.split("-")[1].partition("+")[2] or "cpu"
+    reason = _("{wheel} comes from your folder of wheels.").format(wheel=wheel.path.name)
+    return TorchBuild(variant, None, reason), wheel
 
 
 def slicerEnvironment() -> dict[str, str]:
@@ -120,14 +128,7 @@ def _afterGpus(plan: Plan, gpus: list[Gpu]) -> list[Step]:
     uv = findUv(plan.root / "tools")
     if uv is None:
         raise StepError(_("uv was fetched but is not where it should be; the log has the details."))
-    settings = plan.settings
-    system, machine = platform.system(), platform.machine()
-    folder = Path(settings.wheelsFolder).expanduser() if settings.wheelsFolder else None
-    wheel = localTorchWheel(folder, system, machine) if folder else None
-    build = chooseTorchBuild(system, machine, gpus, settings.torchBuild, settings.torchIndexUrl)
-    if wheel is not None:
-        variant = wheel.path.name.split("-")[1].partition("+")[2] or "cpu"
-        build = TorchBuild(variant, None, _("{wheel} comes from your folder of wheels.").format(wheel=wheel.path.name))
+    build, wheel = plannedBuild(plan.settings, gpus)
     if not build.possible:
         raise StepError(build.reason)
     plan.build = build

@@ -9,7 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from UniBiomedSlicerLib.Environment import ABSENT, BROKEN, CHANGED, EXTERNAL, OUTDATED, Environment
+from UniBiomedSlicerLib.Environment import Environment
+from UniBiomedSlicerLib.EnvironmentState import ABSENT, BROKEN, CHANGED, EXTERNAL, OUTDATED
 from UniBiomedSlicerLib.ModelsPanel import ModelsPanel, titleOf
 from UniBiomedSlicerLib.ModelStore import ModelStore
 from UniBiomedSlicerLib.PanelTools import Question, hideProgress, loadPanel, showProgress, showText
@@ -17,6 +18,7 @@ from UniBiomedSlicerLib.SampleImages import HEAD, PHANTOM
 from UniBiomedSlicerLib.SampleTrial import SampleTrial
 from UniBiomedSlicerLib.Settings import BUNDLED_MODEL, PROFILE_LOCAL, PROFILE_REMOTE, PUBLISHED_MODEL, Settings
 from UniBiomedSlicerLib.Signal import Signal
+from UniBiomedSlicerLib.TorchBuild import TorchBuild
 
 _DONE = "#2e9e5b"
 _NEXT = "#1f6f8b"
@@ -46,6 +48,8 @@ class SetupPanel:
         self._question: Question | None = None
         self._message = ""
         self._modelBusy = False
+        self._alive = True
+        self._planned: TorchBuild | None = None
         self._tried = False
         self._trial = SampleTrial(service)
         self._connect()
@@ -79,6 +83,7 @@ class SetupPanel:
 
     def cleanup(self) -> None:
         """Listen to nobody any more, give up what this page began."""
+        self._alive = False
         if self._question is not None:
             self._question.cleanup()
         self._trial.cleanup()
@@ -136,17 +141,34 @@ class SetupPanel:
         state = self._environment.state()
         text = state.text
         if state.kind == ABSENT:
-            text = _(
-                "The engine with PyTorch is installed into a folder of its own, {folder}; Slicer's own Python is not "
-                "touched. The build of PyTorch is chosen for this computer: 2 GB for the processor, about 6 GB with "
-                "an NVIDIA GPU."
-            ).format(folder=self._environment.root)
+            text = self._plannedText()
         showText(ui.environmentLabel, text)
         words = {ABSENT: _("Install"), BROKEN: _("Repair"), OUTDATED: _("Upgrade"), CHANGED: _("Upgrade")}
         external = state.kind == EXTERNAL or (state.kind == BROKEN and bool(self._settings.interpreterInUse))
         ui.installButton.setVisible(not busy and (state.kind in words or external))
+        ui.installButton.setEnabled(self._planned is None or self._planned.possible)
         ui.installButton.setText(_("Use the managed environment") if external else words.get(state.kind, ""))
         return state.usable
+
+    def _plannedText(self) -> str:
+        """What an installation will do, and with which PyTorch, as soon as the GPU has been looked for."""
+        text = _(
+            "The engine and PyTorch go into a folder of their own, {folder}; Slicer's own Python is not touched."
+        ).format(folder=self._environment.root)
+        if self._planned is None:
+            return text
+        needed = _("About 6 GB are needed.") if self._planned.variant.startswith("cu") else _("About 2 GB are needed.")
+        return " ".join([text, self._planned.reason, *([needed] if self._planned.possible else [])])
+
+    def preview(self) -> None:
+        """Find out which PyTorch an installation would choose, to say so before it is begun."""
+        if self._environment.state().kind == ABSENT and not self._environment.isBusy():
+            self._environment.preview(self._onPlanned)
+
+    def _onPlanned(self, build: TorchBuild) -> None:
+        self._planned = build
+        if self._alive:
+            self.refresh()
 
     def _showModel(self, remote: bool, first: bool) -> bool:
         ui, model = self.ui, self._settings.model

@@ -43,13 +43,22 @@ def shown(widget):
     return not widget.isHidden()
 
 
-def test_the_first_run_page_offers_the_three_steps_and_asks_nobody_anything(host, fake):
+@pytest.fixture
+def noGpu(monkeypatch, tmp_path):
+    """A machine without nvidia-smi."""
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+
+
+def test_the_first_run_page_offers_the_three_steps_and_asks_nobody_anything(host, fake, noGpu):
     widget = host.loadModule("UniBiomedSlicer")
     host.spin()
     ui = widget.setupPanel.ui
     assert not widget.ui.setupButton.collapsed
     assert ui.installButton.text == "Install"
     assert "Slicer's own Python is not touched" in ui.environmentLabel.text
+    # What will be installed is said before anything is.
+    host.spin(until=lambda: "About 2 GB" in ui.environmentLabel.text)
+    assert "No NVIDIA GPU" in ui.environmentLabel.text
     assert not ui.tryHeadButton.isEnabled()
     assert not ui.downloadButton.isEnabled()
     assert host.messages == []
@@ -202,6 +211,19 @@ def test_uv_is_asked_for_before_it_is_fetched(host, fake, monkeypatch):
     assert settings().uvConsent
     host.click(widget.setupPanel.ui.installButton)
     assert len(host.messages) == 2
+
+
+def test_a_mac_that_pytorch_has_left_is_led_to_a_server(host, fake, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    widget = host.loadModule("UniBiomedSlicer")
+    ui = widget.setupPanel.ui
+    host.spin(until=lambda: not ui.installButton.isEnabled())
+    assert "use a remote server on this Mac" in ui.environmentLabel.text
+    host.click(ui.remoteRadio)
+    assert "Nothing is installed on this computer" in ui.environmentLabel.text
+    host.click(ui.goToRemoteButton)
+    assert not widget.ui.remoteButton.collapsed
 
 
 def test_a_failed_installation_is_told_in_the_step_and_the_log_is_at_hand(host, fake, monkeypatch):
