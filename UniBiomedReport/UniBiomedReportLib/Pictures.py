@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import slicer
+from UniBiomedSlicerLib.BoxMask import Box
 from UniBiomedSlicerLib.SliceGeometry import AXES, arrayAxis, defaultAxis
 from UniBiomedSlicerLib.VolumeGeometry import anatomicalAxes, shapeOf, worldIjkToRas
 
-from UniBiomedReportLib.SegmentVoxels import Box, boxOf, largestSlice
+from UniBiomedReportLib.SegmentVoxels import boxOf, largestSlice
 
 SIDE = 480
 """Pixels of a picture's longer side."""

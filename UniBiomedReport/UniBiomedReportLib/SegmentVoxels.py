@@ -6,17 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from UniBiomedSlicerLib import BoxMask
+from UniBiomedSlicerLib.BoxMask import Box, decode
 from UniBiomedSlicerLib.SegmentRegion import segmentRegion
-
-Box = tuple[tuple[int, int, int], np.ndarray]
 
 
 def boxOf(segmentationNode: Any, segmentId: str, volumeNode: Any) -> Box | None:
     """Return the (k, j, i) offset and the bool box of a segment in the array of ``volumeNode``; None where it is empty
     or has no place there."""
     region = segmentRegion(segmentationNode, segmentId, volumeNode)
-    return BoxMask.decode(region) if region is not None else None
+    return decode(region) if region is not None else None
 
 
 def largestSlice(box: Box, axis: int) -> tuple[int, tuple[float, float, float]]:

@@ -13,13 +13,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
-from UniBiomedSlicerLib.BoxMask import decode
-
-Box = tuple[tuple[int, int, int], np.ndarray]
+from UniBiomedSlicerLib.BoxMask import Box, decode, union
 
 INTERVAL_MS = 200
 BUDGET_S = 0.02
@@ -111,17 +108,3 @@ class PreviewSegments:
         if storageNode is not None:
             slicer.mrmlScene.RemoveNode(storageNode)
         return node
-
-
-def union(boxes: list[Box]) -> Box:
-    """The voxels of all ``boxes`` (offset [k, j, i], bool array) in their common box."""
-    used = [(offset, box) for offset, box in boxes if box.size]
-    if len(used) < 2:
-        return used[0] if used else boxes[0]
-    low = np.min([offset for offset, _box in used], axis=0)
-    high = np.max([np.add(offset, box.shape) for offset, box in used], axis=0)
-    whole = np.zeros(high - low, bool)
-    for offset, box in used:
-        start = np.subtract(offset, low)
-        whole[tuple(slice(a, a + n) for a, n in zip(start, box.shape, strict=True))] |= box
-    return tuple(int(value) for value in low), whole

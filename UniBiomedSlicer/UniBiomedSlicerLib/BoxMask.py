@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ STEP_VOXELS = 2**21
 """Voxels handled at once where work is done in steps: a few milliseconds."""
 
 Offset = tuple[int, int, int]
+Box = tuple[Offset, np.ndarray]
+"""(k, j, i) of its first voxel, and the bool box."""
 
 
 class MaskError(ValueError):
@@ -132,3 +134,18 @@ def window(offset: Sequence[int], shape: Sequence[int], origin: Sequence[int] = 
     """Return the slices of a box in an array that starts at ``origin``."""
     starts = [int(value) - int(base) for value, base in zip(offset, origin, strict=True)]
     return tuple(slice(start, start + int(size)) for start, size in zip(starts, shape, strict=True))
+
+
+def union(boxes: Iterable[Box]) -> Box:
+    """Return the voxels of all ``boxes`` in their common box; one alone is returned as it is."""
+    used = [(offset, box) for offset, box in boxes if box.size]
+    if len(used) == 1:
+        return used[0]
+    if not used:
+        return (0, 0, 0), np.zeros((0, 0, 0), bool)
+    low = np.min([offset for offset, _box in used], axis=0)
+    high = np.max([np.add(offset, box.shape) for offset, box in used], axis=0)
+    whole = np.zeros(high - low, bool)
+    for offset, box in used:
+        whole[window(offset, box.shape, low)] |= box
+    return tuple(int(value) for value in low), whole

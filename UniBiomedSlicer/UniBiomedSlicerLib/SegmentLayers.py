@@ -14,10 +14,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from UniBiomedSlicerLib.BoxMask import Offset, slabs, window
+from UniBiomedSlicerLib.BoxMask import Box, Offset, slabs, window
 from UniBiomedSlicerLib.VolumeGeometry import toVtk
-
-Box = tuple[Offset, np.ndarray]
 
 
 def overlapSteps(first: Box, second: Box) -> Iterator[bool]:

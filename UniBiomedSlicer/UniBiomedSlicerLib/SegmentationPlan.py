@@ -11,6 +11,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.BoxMask import (
+    Box,
     MaskError,
     Offset,
     PackedMask,
@@ -24,8 +25,6 @@ from UniBiomedSlicerLib.BoxMask import (
 from UniBiomedSlicerLib.SegmentLayers import emptyLabels, joinLayer, labelmapImage, surroundingBox
 from UniBiomedSlicerLib.SegmentTags import fingerprint
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
-
-Box = tuple[Offset, np.ndarray]
 
 
 class SegmentationError(ValueError):

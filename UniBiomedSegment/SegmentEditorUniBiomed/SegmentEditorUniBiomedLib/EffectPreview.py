@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
+from UniBiomedSlicerLib.BoxMask import Box
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
 from UniBiomedSlicerLib.SegmentTags import BINARY
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 
-from .ReferenceMask import Box, maskImage
+from .ReferenceMask import maskImage
 
 
 class EffectPreview:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 from UniBiomedSegmentLib.PreviewSegments import PreviewSegments
-from UniBiomedSlicerLib.BoxMask import fits, unpackDocument
+from UniBiomedSlicerLib.BoxMask import Box, fits, union, unpackDocument
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationWriter
 from UniBiomedSlicerLib.Signal import Signal
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
@@ -18,7 +18,7 @@ from UniBiomedSlicerLib.VolumeGeometry import shapeOf
 
 from .EffectPreview import EffectPreview
 from .EffectTarget import EffectTarget, Obstacle
-from .ReferenceMask import Box, slab, union
+from .ReferenceMask import slab
 
 RUNNING = "running"
 CANCELLING = "cancelling"

@@ -13,30 +13,14 @@ from typing import Any
 
 import numpy as np
 import slicer
-from UniBiomedSlicerLib.BoxMask import window
+from UniBiomedSlicerLib.BoxMask import Box
 from UniBiomedSlicerLib.SegmentLayers import labelmapImage, labelsOf
 from UniBiomedSlicerLib.SegmentTags import BINARY
 from UniBiomedSlicerLib.VolumeGeometry import toNumpy
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 from vtk import vtkMatrix4x4
 
-Box = tuple[tuple[int, int, int], np.ndarray]
 Extent = tuple[int, ...]
-
-
-def union(boxes: Iterable[Box]) -> Box:
-    """The voxels of all ``boxes`` (offset [k, j, i], bool array) in their common box."""
-    used = [(offset, box) for offset, box in boxes if box.size]
-    if len(used) == 1:
-        return used[0]
-    if not used:
-        return (0, 0, 0), np.zeros((0, 0, 0), bool)
-    low = np.min([offset for offset, _box in used], axis=0)
-    high = np.max([np.add(offset, box.shape) for offset, box in used], axis=0)
-    whole = np.zeros(high - low, bool)
-    for offset, box in used:
-        whole[window(offset, box.shape, low)] |= box
-    return tuple(int(value) for value in low), whole
 
 
 def slab(shape: Sequence[int], arrayAxis: int, index: int) -> Box:
