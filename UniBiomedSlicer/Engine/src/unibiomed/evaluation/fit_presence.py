@@ -33,7 +33,7 @@ from unibiomed.volumes.atomic import atomic_path
 from unibiomed.volumes.modalities import base_modality
 
 MAX_FALSE_POSITIVES = 0.03
-ENOUGH = 25
+ENOUGH = 20
 CANDIDATES = 25
 #: Dice given away for fewer false positives: differences below it are noise of the sample.
 TOLERANCE = 0.003
