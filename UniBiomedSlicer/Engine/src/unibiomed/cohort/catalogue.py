@@ -268,17 +268,21 @@ class Catalogue:
 
     def records(self, *, case_id: str | None = None) -> Iterator[Record]:
         """Every case, ordered by id, with the decision that stands."""
+        # Constants and question marks only; written apart so that one case is found by its key.
+        one = () if case_id is None else (case_id,)
+        its, where = ("AND case_id = ?", "WHERE id = ?") if one else ("", "")
         standing = {
             row[1]: Decision(*row)
             for row in self._connection.execute(
-                "SELECT number, case_id, verdict, reviewer, at, folder, note FROM decisions "
-                "WHERE undone_at IS NULL ORDER BY number"
+                "SELECT number, case_id, verdict, reviewer, at, folder, note FROM decisions "  # noqa: S608
+                f"WHERE undone_at IS NULL {its} ORDER BY number",
+                one,
             )
         }
         rows = self._connection.execute(
-            "SELECT id, patient, path, series_uid, state, attempts, reason, finished, seconds, model, weights_sha256, "
-            "prompts, confidence, segments, disagreement, embedding FROM cases WHERE ? IS NULL OR id = ? ORDER BY id",
-            (case_id, case_id),
+            "SELECT id, patient, path, series_uid, state, attempts, reason, finished, seconds, model, weights_sha256, "  # noqa: S608
+            f"prompts, confidence, segments, disagreement, embedding FROM cases {where} ORDER BY id",
+            one,
         ).fetchall()
         for row in rows:
             yield replace(_record(row), decision=standing.get(row[0]))
