@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from unibiomed.cohort.review import Review
 from unibiomed.cohort.simulation import queue_gain
 from unibiomed.cohort.strategies import STRATEGIES
 from unibiomed.evaluation.agreement import Answer, compare, summarise
+from unibiomed.model.loading import find_model
 
 PARTS = ("tune", "queue", "workers", "kills")
 #: Phantom seeds of the cohort, of both test sets and of the pace; training uses those below 10,000,000.
@@ -67,10 +69,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     figures, size = Figures(), TINY if options.tiny else Size()
     with tempfile.TemporaryDirectory(prefix="unibiomed-loop-") as scratch:
-        root = options.keep or Path(scratch)
+        root = (options.keep or Path(scratch)).absolute()
+        # One copy from start to end: a model that is replaced meanwhile would be compared with itself of before.
+        model = shutil.copytree(find_model(options.model), root / "model")
         os.environ["UNIBIOMED_MODELS"] = str(root / "models")
         began = time.monotonic()
-        _measure(figures, root, size, options.model, options.parts)
+        _measure(figures, root, size, str(model), options.parts)
         figures.add("bench_loop_seconds", time.monotonic() - began, "s")
     figures.add("load_average", os.getloadavg()[1], "processes")
     figures.save(options.output)
