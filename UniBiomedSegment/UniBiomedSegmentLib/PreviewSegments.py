@@ -54,6 +54,10 @@ class PreviewSegments:
         node, self._node = self.node(), None
         if node is not None:
             node.GetScene().RemoveNode(node)
+            # Else its end would separate each segment from the labelmap they share: two passes over the whole volume.
+            segmentation = node.GetSegmentation()
+            for index in range(segmentation.GetNumberOfSegments()):
+                segmentation.GetNthSegment(index).RemoveAllRepresentations()
 
     def _schedule(self) -> None:
         if not self._isScheduled:
