@@ -181,6 +181,32 @@ def test_a_ct_of_two_sites_is_read_in_the_window_of_each(fakes):
     assert slices == {"liver": tuple(range(8)), "left lung": tuple(range(8, 16))}
 
 
+@pytest.mark.parametrize(("presence", "site"), [({"fitted": {"all": {}}}, "abdomen"), ({}, "chest")])
+def test_a_window_whose_structures_are_not_there_is_not_believed(fakes, presence, site):
+    """In the lung window this model guesses a chest, surer than it sees an abdomen, but draws no lung there."""
+    chest = {"name": "left lung", "site": "chest", "modality": "CT", "kind": "anatomy"}
+
+    class Guesser(fakes.FakeModel):
+        def _answer(self, image, text):
+            guessed = int(image.max()) > 200  # soft tissue is white in the lung window
+            if text.startswith("<image>\nPlease describe"):
+                said = "chest. it shows the left lung" if guessed else "abdomen. it shows the liver"
+                made = fakes.make_prediction(f"CT image of the {said}. no abnormality is seen.<|end|>", [])
+                made.token_logprobs = np.full(3, -0.1 if guessed else -2.0)
+                return made
+            if text.startswith("<image>Please segment"):
+                mask = (image[:, :, 0] > 90) & ("liver" in text and not guessed)
+                return fakes.make_prediction("It is [SEG].", [mask])
+            return fakes.make_prediction("It is [SEG]. no findings in CT.", [np.zeros(image.shape[:2], dtype=bool)])
+
+    hounsfield = np.full((6, 24, 24), -1000.0, dtype=np.float32)
+    hounsfield[:, 6:18, 6:18] = 40.0
+    hounsfield += np.random.default_rng(1).normal(0, 1, hounsfield.shape).astype(np.float32)
+    volume = Volume.from_array(hounsfield, np.eye(4), modality="CT")
+    model = Guesser(targets=(*fakes.TARGETS, chest), presence=presence)
+    assert interpret(model, volume, axis="axial").site == site
+
+
 def test_an_unreadable_caption_leaves_the_site_open_unless_there_is_only_one(fakes, volume):
     class Silent(fakes.FakeModel):
         def _answer(self, image, text):

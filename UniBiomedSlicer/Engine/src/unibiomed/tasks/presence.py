@@ -48,6 +48,11 @@ class Thresholds:
         return cls(**merged)
 
 
+def can_deny(model: Any) -> bool:
+    """Whether the model's gate was fitted on targets that are absent, so that its "no" means something."""
+    return bool((getattr(model.info, "presence", None) or {}).get("fitted"))
+
+
 def thresholds_used(model: Any, phrases: Iterable[str]) -> dict[str, dict[str, float]]:
     """The thresholds of the model as ``default``, and of every phrase that has its own, for the provenance."""
     default = Thresholds.of(model, "")

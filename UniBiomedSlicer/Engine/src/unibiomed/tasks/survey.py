@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,10 +14,11 @@ from unibiomed.tasks.answers import Caption, parse_caption
 from unibiomed.tasks.catalogue import Catalogue, Target, agree
 from unibiomed.tasks.frames import CT_WINDOWS, Frames, site_window
 from unibiomed.tasks.phrases import Phrase
+from unibiomed.tasks.presence import Thresholds, can_deny, observe, passes_alone
 from unibiomed.tasks.progress import Run
 from unibiomed.tasks.protocol import Model, PredictionLike
 from unibiomed.tasks.reading import read_slices
-from unibiomed.tasks.templates import describe_prompt
+from unibiomed.tasks.templates import describe_prompt, segment_prompt
 from unibiomed.volumes.modalities import base_modality
 from unibiomed.volumes.windows import WINDOWS, default_window
 
@@ -63,19 +64,24 @@ class Survey:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """One caption: where, in which window, and how likely the model found it (mean log-probability of a token)."""
+    """One caption: where, in which window, and how likely the model found it (mean log-probability of a token).
+
+    ``support``: the share of the structures named that are there when asked for by name; 1 where none was asked for.
+    """
 
     slice: int
     frames: Frames
     caption: Caption
     likelihood: float
+    support: float = 1.0
 
 
 def survey(model: Model, known: Catalogue, frames: Frames, run: Run, *, window_given: bool) -> Survey:
     """Read the captions of up to 24 slices of ``frames`` and divide the volume into its body parts.
 
     CT in Hounsfield units whose window and site are not given is looked at in the window of each site that the model
-    knows in CT; of each slice that caption counts whose site belongs to the window it was read in, the likeliest one.
+    knows in CT; of each slice that caption counts whose site belongs to the window it was read in, whose structures are
+    there by name (a window that shows nothing of a site makes the words guess), and which is the likeliest.
     What ``frames`` already says (modality, site) is kept; a caption that contradicts the modality is noted.
     """
     sampled = frames.sample(SURVEYED)
@@ -132,7 +138,7 @@ def _windows(known: Catalogue, frames: Frames, window_given: bool) -> list[Frame
 
 def _read(model: Model, known: Catalogue, windows: Sequence[Frames], sampled: Sequence[int], run: Run) -> list[_Look]:
     """The caption that counts for each sampled slice."""
-    best: dict[int, tuple[bool, _Look]] = {}
+    seen: dict[int, list[tuple[bool, _Look]]] = {}
     total, done = len(sampled) * len(windows), 0
     run.tell(STAGE, 0, total)
     for frames in windows:
@@ -143,12 +149,37 @@ def _read(model: Model, known: Catalogue, windows: Sequence[Frames], sampled: Se
             look = _Look(index, frames, caption, mean_logprob(prediction))
             word = frames.modality or caption.modality
             fits = caption.site is not None and site_window(frames.volume, word, caption.site) == frames.window
-            kept = best.get(index)
-            if kept is None or (fits, look.likelihood) > (kept[0], kept[1].likelihood):
-                best[index] = (fits, look)
+            seen.setdefault(index, []).append((fits, look))
             done += 1
             run.tell(STAGE, done, total, text=look.caption.text)
-    return [best[index][1] for index in sampled]
+    if len(windows) > 1 and can_deny(model):
+        for number, frames in enumerate(windows):
+            for index, look in _supported(model, known, frames, {at: seen[at][number][1] for at in sampled}, run):
+                seen[index][number] = (seen[index][number][0], look)
+    rank = {index: [(fits, look.support, look.likelihood) for fits, look in row] for index, row in seen.items()}
+    return [seen[index][rank[index].index(max(rank[index]))][1] for index in sampled]
+
+
+def _supported(
+    model: Model, known: Catalogue, frames: Frames, looks: dict[int, _Look], run: Run
+) -> Iterator[tuple[int, _Look]]:
+    """The looks of one window, each with the share of its structures that are there when they are asked for by name."""
+    asked: dict[int, list[Target]] = {}
+    for index, look in looks.items():
+        modality, site = frames.modality or look.caption.modality, look.caption.site
+        found = [known.find(Phrase(name), modality, site) for name in look.caption.anatomy]
+        asked[index] = [target for target in found if target is not None]
+    slices = [index for index, targets in asked.items() if targets]
+    stream = read_slices(
+        model, frames, slices, lambda index: [segment_prompt(target.phrase) for target in asked[index]], run
+    )
+    for index, predictions in stream:
+        there = [
+            len(prediction.masks) > 0
+            and not passes_alone(observe(prediction, 0, index), Thresholds.of(model, target.phrase))
+            for target, prediction in zip(asked[index], predictions, strict=True)
+        ]
+        yield index, replace(looks[index], support=sum(there) / len(there))
 
 
 def _modality(given: str | None, looks: Sequence[_Look]) -> tuple[str | None, list[str]]:

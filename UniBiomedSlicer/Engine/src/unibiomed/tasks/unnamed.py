@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from unibiomed.tasks.catalogue import Catalogue, Target
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.joining import draw, join
-from unibiomed.tasks.presence import Thresholds, observe, passes_alone, seg_logprobs
+from unibiomed.tasks.presence import Thresholds, can_deny, observe, passes_alone, seg_logprobs
 from unibiomed.tasks.protocol import Model, PredictionLike
 from unibiomed.tasks.stack import PlaneStack
 from unibiomed.tasks.templates import segment_prompt
@@ -19,6 +19,8 @@ from unibiomed.tasks.tracks import Track
 
 LEAST_SLICES = 2
 """A finding of a volume that was never named has to be seen on so many slices that overlap."""
+SURE = 0.0
+"""And with at least this object score, SAM 2's own boundary; the fitted gate may lie lower."""
 
 
 class ByName:
@@ -26,8 +28,7 @@ class ByName:
 
     def __init__(self, model: Model, known: Catalogue, modality: str | None, site: str | None) -> None:
         self._model = model
-        fitted = bool((getattr(model.info, "presence", None) or {}).get("fitted"))
-        asked = known.of(modality, site, "abnormality") if fitted and modality and site else ()
+        asked = known.of(modality, site, "abnormality") if can_deny(model) and modality and site else ()
         # One target a name: the sequences of MRI are not told apart here.
         self._targets = tuple({target.name: target for target in reversed(asked)}.values())
         self._slices: dict[Target, list[int]] = {}
@@ -43,7 +44,7 @@ class ByName:
             if len(prediction.masks) == 0:
                 continue
             seen = observe(prediction, 0, index, token_logprob=seg_logprobs(self._model, prediction)[0])
-            if not passes_alone(seen, Thresholds.of(self._model, target.phrase)):
+            if seen.object_score >= SURE and not passes_alone(seen, Thresholds.of(self._model, target.phrase)):
                 self._slices.setdefault(target, []).append(index)
 
     def beside(self, named: Mapping[Target, Track]) -> dict[Target, list[int]]:
@@ -53,10 +54,10 @@ class ByName:
 
 
 def supported(track: Track, frames: Frames) -> Track:
-    """``track`` with those of its objects only that lie on two slices at least; a picture has but one."""
-    if len(frames) < LEAST_SLICES:
-        return track
-    objects = [part for part in join(track.stack) if len(part.indices) >= LEAST_SLICES]
+    """``track`` with those of its objects only that are sure on two slices at least; a picture has but one."""
+    sure = {item.slice for item in track.evidence if item.present and item.object_score >= SURE}
+    least = min(LEAST_SLICES, len(frames))
+    objects = [part for part in join(track.stack) if len(sure.intersection(part.indices)) >= least]
     kept = PlaneStack(track.stack.array_axis)
     for index in track.stack.indices:
         if boxes := [part.box(index) for part in objects if index in part.indices]:
