@@ -62,12 +62,11 @@ class UniBiomedSlicer(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
     def onStartupCompleted(self) -> None:
-        """Sample data, the page in Slicer's settings dialog, the question before images leave this computer."""
-        registerSampleImages(Path(__file__).parent / "Resources" / "Icons")
-        service = engineService()
-        consent = RemoteConsent(settings())
-        service.consentHook = consent.ask
+        """The question before images leave this computer, sample data, the page in Slicer's settings dialog."""
+        # The consent comes first: without it no image may leave, whatever else fails below.
+        engineService().consentHook = RemoteConsent(settings()).ask
         slicer.app.connect("aboutToQuit()", environment().cleanup)
+        registerSampleImages(Path(__file__).parent / "Resources" / "Icons")
         if slicer.util.mainWindow() is not None:
             page = slicer.modules.UniBiomedSettingsPage = SettingsPage(settings())
             slicer.app.settingsDialog().addPanel(_("UniBiomed"), page.panel)

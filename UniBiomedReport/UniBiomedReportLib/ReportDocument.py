@@ -88,6 +88,22 @@ def isUnreliable(report: Mapping[str, Any]) -> bool:
     return talk.hasUnreliable if talk is not None else bool(report["result"].get("off_template"))
 
 
+def warnings(report: Mapping[str, Any], hasVolume: bool) -> list[str]:
+    """Return what a reader of a report in the scene must know besides, one sentence each."""
+    said = []
+    result = report["result"]
+    if isUnreliable(report):
+        said.append(_("Unreliable: a question that the model was not trained on. Do not rely on the answer."))
+    missing = [str(item.get("target", "")) for item in result.get("not_found", ())]
+    if missing:
+        said.append(_("Looked for and not found: {names}.").format(names=", ".join(dict.fromkeys(missing))))
+    if not result.get("off_template"):
+        said.extend(str(note) for note in result.get("provenance", {}).get("notes", ()))
+    if not hasVolume:
+        said.append(_("The volume of this report is no longer in the scene."))
+    return said
+
+
 def notice(document: Mapping[str, Any]) -> list[str]:
     """Return the sentences that go with the text wherever it goes."""
     said = [_("AI generated, not for clinical use.")]

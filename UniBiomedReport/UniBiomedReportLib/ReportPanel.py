@@ -16,6 +16,7 @@ from UniBiomedSlicerLib.ReportStore import ReportError
 from UniBiomedSlicerLib.Signal import Signal
 
 from UniBiomedReportLib import Exporters, ReportDocument
+from UniBiomedReportLib.ExportMenu import ExportMenu
 from UniBiomedReportLib.Figures import FIGURES, confidenceText
 from UniBiomedReportLib.GroundedTextView import GroundedTextView
 from UniBiomedReportLib.Logic import UniBiomedReportLogic
@@ -57,20 +58,7 @@ class ReportPanel(VTKObservationMixin):
         self._saveTimer = _singleShot(SAVE_MS)
         self._refreshTimer = _singleShot(0)
         self._flashTimer = _singleShot(FLASH_MS)
-        self._menu = qt.QMenu(ui.exportButton)
-        self._actions = []
-        for kind, label in (
-            (Exporters.HTML, _("HTML with pictures...")),
-            (Exporters.PDF, _("PDF...")),
-            (Exporters.TEXT, _("Plain text...")),
-            (Exporters.JSON, _("JSON...")),
-            (Exporters.DICOM_SR, _("DICOM structured report...")),
-        ):
-            action = qt.QAction(label, self._menu)
-            action.setData(kind)
-            self._menu.addAction(action)
-            self._actions.append(action)
-        ui.exportButton.setMenu(self._menu)
+        self.exports = ExportMenu(ui.exportButton, self._fileName, self.export)
         self._connections = (
             (self._saveTimer, "timeout()", self.flush),
             (self._refreshTimer, "timeout()", self.refresh),
@@ -79,7 +67,6 @@ class ReportPanel(VTKObservationMixin):
             (ui.renameButton, "clicked()", self._onRename),
             (ui.deleteButton, "clicked()", self._onDelete),
             (ui.copyButton, "clicked()", self._onCopy),
-            (self._menu, "triggered(QAction*)", self._onExport),
         )
         for sender, signal, slot in self._connections:
             sender.connect(signal, slot)
@@ -101,6 +88,7 @@ class ReportPanel(VTKObservationMixin):
             sender.disconnect(signal, slot)
         self.view.cleanup()
         self.table.cleanup()
+        self.exports.cleanup()
         for signal in (self.chosen, self.segmentChosen, self.told):
             signal.disconnectAll()
 
@@ -289,26 +277,13 @@ class ReportPanel(VTKObservationMixin):
         ui.noticeLabel.setText(
             f'<span style="color:{_WARN}"><b>{_("AI generated, not for clinical use.")}</b></span> {edited}'.strip()
         )
-        warnings = self._warnings(document) if document is not None else []
+        hasVolume = document is not None and self._logic.store.volumeNode(self._node) is not None
+        warnings = ReportDocument.warnings(document, hasVolume) if document is not None else []
         ui.warningLabel.setText("\n".join(warnings))
         ui.warningLabel.setVisible(bool(warnings))
         figures = (document.get(FIGURES) or {}) if document is not None else {}
         sure = confidenceText(item.get("confidence") for item in figures.values())
         ui.confidenceLabel.setText(_("Confidence {value}").format(value=sure) if sure else "")
-
-    def _warnings(self, document: dict[str, Any]) -> list[str]:
-        said = []
-        if ReportDocument.isUnreliable(document):
-            said.append(_("Unreliable: a question that the model was not trained on. Do not rely on the answer."))
-        result = document["result"]
-        missing = [str(item.get("target", "")) for item in result.get("not_found", ())]
-        if missing:
-            said.append(_("Looked for and not found: {names}.").format(names=", ".join(dict.fromkeys(missing))))
-        if not result.get("off_template"):
-            said.extend(str(note) for note in result.get("provenance", {}).get("notes", ()))
-        if self._logic.store.volumeNode(self._node) is None:
-            said.append(_("The volume of this report is no longer in the scene."))
-        return said
 
     def _updateButtons(self) -> None:
         hasReport = self._node is not None
@@ -409,15 +384,8 @@ class ReportPanel(VTKObservationMixin):
         slicer.app.clipboard().setText(self._logic.plainText(self._node))
         self.told.emit(_("The report was copied."))
 
-    def _onExport(self, action: Any) -> None:
-        kind = str(action.data())
-        suffix = Exporters.SUFFIXES[kind]
-        name = re.sub(r"[^\w \-]", "_", self._node.GetName())
-        path = qt.QFileDialog.getSaveFileName(
-            self._ui.exportButton, _("Export report"), str(Path.home() / f"{name}{suffix}"), f"*{suffix}"
-        )
-        if path:
-            self.export(kind, path if path.endswith(suffix) else path + suffix)
+    def _fileName(self) -> str:
+        return re.sub(r"[^\w \-]", "_", self._node.GetName())
 
     def export(self, kind: str, path: str) -> None:
         """Write the shown report to a file."""

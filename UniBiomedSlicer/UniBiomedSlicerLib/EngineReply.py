@@ -49,11 +49,6 @@ class EngineReply:
         reply.connect("downloadProgress(qint64,qint64)", self._onReceived)
         self._timer.start(round(seconds * 1000))
 
-    @property
-    def isDone(self) -> bool:
-        """Whether its end was told, or it was aborted."""
-        return self._done is None
-
     def abort(self) -> None:
         """Give it up; ``done`` will not be called."""
         if self._done is not None:

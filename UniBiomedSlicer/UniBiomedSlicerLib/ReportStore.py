@@ -146,16 +146,6 @@ class ReportStore:
             document["originalText"] = document["text"]
         node.SetText(_toText(_checkedFields(document, node.GetName() or "")))
 
-    def setSegments(self, node: Any, segmentationNode: Any, segmentIds: Mapping[str, str]) -> None:
-        """Tie a report to segments written after it was added: the spans of the result's text are linked anew."""
-        document = dict(self._read(node))
-        ids = {**document["segmentIds"], **segmentIds}
-        document["segmentIds"] = ids
-        if not document["edited"]:
-            document["spans"] = [_linked(span, ids) for span in document["result"].get("spans", ())]
-        node.SetText(_toText(document))
-        node.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID() if segmentationNode is not None else None)
-
     def remove(self, node: Any) -> None:
         """Take a report out of the scene; its segments stay."""
         self._cache.pop(node.GetID(), None)

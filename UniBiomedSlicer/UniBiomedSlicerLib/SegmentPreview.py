@@ -15,7 +15,7 @@ import slicer
 
 from UniBiomedSlicerLib import SegmentTags as tags
 from UniBiomedSlicerLib.BoxMask import Offset, window
-from UniBiomedSlicerLib.SegmentLayers import emptyLabels, labelmapImage, surroundingBox
+from UniBiomedSlicerLib.SegmentLayers import emptyLabels, labelmapImage
 from UniBiomedSlicerLib.SegmentTags import BINARY
 from UniBiomedSlicerLib.VoxelGrid import VoxelGrid
 
@@ -123,28 +123,6 @@ class SegmentPreview:
         for segmentId in self.segmentIds:
             self._node.GetSegmentation().RemoveSegment(segmentId)
         self._segments.clear()
-
-    def keep(self) -> dict[str, str]:
-        """Make the segments ordinary ones in labelmaps of their own size; return {phrase: id} of those with voxels."""
-        segmentation = self._node.GetSegmentation()
-        kept = {}
-        for segmentId in self.segmentIds:
-            growing = self._segments[segmentId]
-            segment = growing.segment
-            offset, box = growing.box()
-            if not box.any():
-                segmentation.RemoveSegment(segmentId)
-                continue
-            low, size = surroundingBox([(offset, box)], self.grid.shape)
-            labels = emptyLabels(size, 1)
-            labels[window(offset, box.shape, low)] = box
-            segment.SetLabelValue(1)
-            segment.AddRepresentation(BINARY, labelmapImage(labels, low, self._imageToWorld, self.grid.start))
-            segment.RemoveTag(tags.PREVIEW)
-            self._tell(segmentId)
-            kept[growing.phrase] = segmentId
-        self._segments.clear()
-        return kept
 
     def _sharedLayer(self) -> _Layer:
         if not self._layers or self._layers[-1].nextLabel > _MAX_LABEL:

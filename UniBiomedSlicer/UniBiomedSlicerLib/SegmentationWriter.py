@@ -120,11 +120,6 @@ class SegmentationWriter:
         if preview is not None:
             preview.drop()
 
-    def keepPreview(self, segmentationNode: Any) -> dict[str, str]:
-        """Make what has arrived so far ordinary segments, and return {phrase: MRML segment id}; empty ones go."""
-        preview = self._previews.pop(segmentationNode.GetID(), None)
-        return preview.keep() if preview is not None else {}
-
     @staticmethod
     def segmentsOf(segmentationNode: Any) -> list[SegmentInfo]:
         """Return the segments that came from the engine, in the order of the segmentation."""

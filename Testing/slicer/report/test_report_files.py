@@ -193,9 +193,9 @@ def test_the_structured_report_is_the_text_as_it_stands(host, module, report, re
 
 
 def test_every_kind_is_offered_and_written_through_the_menu(host, module, report, realExports, tmp_path):
-    offered = [action.text for action in module.report._actions]
+    offered = [action.text for action in module.report.exports.actions]
     assert len(offered) == 5
-    for number, action in enumerate(module.report._actions):
+    for number, action in enumerate(module.report.exports.actions):
         host.answer(str(tmp_path / f"r{number}"))
         action.trigger()
         host.spin(until=lambda: not module.ui.statusLabel.text.startswith("Writing"))

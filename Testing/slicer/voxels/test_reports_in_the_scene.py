@@ -97,14 +97,6 @@ def test_a_segment_that_was_deleted_is_no_longer_pointed_to(store, scan, result,
     assert store.document(node)["spans"][0]["segments"] == [ids["s2"]]
 
 
-def test_segments_written_later_are_linked(store, scan, result, written):
-    segmentation, ids = written
-    node = store.add(result, scan)
-    assert store.document(node)["spans"][0]["segments"] == []
-    store.setSegments(node, segmentation, ids)
-    assert store.document(node)["spans"][0]["segments"] == [ids["s1"], ids["s2"]]
-
-
 def test_several_reports_of_several_volumes_live_side_by_side(mrml, store, scan, result):
     other = mrml.addVolume(np.arange(210).reshape(SHAPE).astype(np.int16), name="other")
     nodes = [store.add(result, volume) for volume in (scan, other, scan)]

@@ -75,11 +75,6 @@ class EffectRun:
         """Whether the engine still works on it."""
         return self.state in (RUNNING, CANCELLING)
 
-    @property
-    def foundNothing(self) -> list[str]:
-        """What was looked for and not seen."""
-        return [entry["target"] for entry in (self.result or {}).get("not_found") or ()]
-
     def obstacle(self, editorNode: Any) -> Obstacle | None:
         """Why the result cannot be put into the segment it was meant for; None if it can."""
         problem = self.job.volumeChanged()
