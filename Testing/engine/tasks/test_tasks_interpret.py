@@ -106,6 +106,20 @@ def test_an_unnamed_abnormality_of_a_picture_needs_no_second_slice(mute):
     assert [item.target for item in result.findings] == ["liver tumor"]
 
 
+def test_a_finding_of_hardly_any_confidence_is_not_reported_but_said(fakes, volume):
+    class Doubtful(fakes.FakeModel):
+        def _answer(self, image, text):
+            made = super()._answer(image, text)
+            if "Please segment liver tumor" in text:
+                made.object_scores[:] = -3.0
+            return made
+
+    result = interpret(Doubtful(presence={"object_score": -4.0}), volume)
+    assert result.nothing_found
+    assert {item.target for item in result.segments} == {"liver", "spleen"}
+    assert result.not_found[0].reason.startswith("Seen on slices 3–5, 8, confidence 0.04 at most")
+
+
 def test_a_modality_of_the_file_stands_against_the_model(model, volume):
     other = Volume.from_array(np.asarray(volume.array), volume.ijk_to_ras, modality="ultrasound")
     result = interpret(model, other, anatomy=False)

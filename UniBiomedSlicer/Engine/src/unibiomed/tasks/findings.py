@@ -13,6 +13,9 @@ from unibiomed.tasks.results import Finding, SegmentResult, TextSpan
 from unibiomed.tasks.stack import PlaneStack
 from unibiomed.tasks.tracks import Track
 
+LEAST_CONFIDENCE = 0.1
+"""A reading reports no finding of less: the product of the mask's scores is not calibrated, but it is no evidence."""
+
 
 def findings_of(
     tracks: Iterable[Track],
@@ -20,9 +23,11 @@ def findings_of(
     sentences: Mapping[Target, Mapping[int, str]],
     *,
     first_segment: int = 1,
+    least_confidence: float = 0.0,
 ) -> tuple[tuple[Finding, ...], tuple[SegmentResult, ...]]:
     """A finding with one segment for each object of each track, surest first within a target; ids count up.
 
+    Objects of less than ``least_confidence`` (0..1) are left out.
     The sentence is that of the finding's most certain slice that has one.
     """
     findings: list[Finding] = []
@@ -30,6 +35,8 @@ def findings_of(
     for track in tracks:
         for part in join(track.stack):
             segment = _segment(f"s{first_segment + len(segments)}", track, part, frames)
+            if segment.confidence < least_confidence:
+                continue
             segments.append(segment)
             findings.append(
                 Finding(

@@ -8,7 +8,7 @@
    (``unnamed``).
 3. Refine: each finding, and each structure of the anatomy, is asked for by its trained phrase on every slice near where
    it was noticed, and followed to its ends (``refine``). A finding that is not confirmed so is reported as not
-   confirmed and does not count.
+   confirmed and does not count, nor does one of hardly any confidence (``findings.LEAST_CONFIDENCE``).
 4. Join: masks that overlap from slice to slice are one finding in 3-D (``joining``).
 5. Write: a text whose every phrase names its segments (``compose``).
 
@@ -24,7 +24,7 @@ from unibiomed.tasks.answers import ParsedAnswer
 from unibiomed.tasks.catalogue import Catalogue, Target, catalogue_of
 from unibiomed.tasks.compose import Text, joined, picture_name, ranges, volume_text
 from unibiomed.tasks.detections import Collector, Detection, detect
-from unibiomed.tasks.findings import findings_of
+from unibiomed.tasks.findings import LEAST_CONFIDENCE, findings_of
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.progress import CancelCheck, Progress, Run
 from unibiomed.tasks.protocol import Model
@@ -92,10 +92,17 @@ def interpret(
         shown, _ = settle_tracks(tracks, own, len(reading.part.slices), first=len(segments) + 1)
         structures.extend(shown)
         segments.extend(shown)
-        found, marked = findings_of(reading.confirmed.values(), own, reading.sentences, first_segment=len(segments) + 1)
+        found, marked = findings_of(
+            reading.confirmed.values(),
+            own,
+            reading.sentences,
+            first_segment=len(segments) + 1,
+            least_confidence=LEAST_CONFIDENCE,
+        )
         findings.extend(found)
         segments.extend(marked)
         missing.extend(_unconfirmed(reading))
+        missing.extend(_faint(reading, {finding.phrase for finding in found}))
     numbered = tuple(replace(item, id=f"f{number}") for number, item in enumerate(_surest_first(findings), start=1))
     read = sorted(index for reading in readings for index in reading.slices)
     text = _write(seen, frames, structures, numbered, len(read))
@@ -183,6 +190,18 @@ def _unconfirmed(reading: _Reading) -> list[NotFound]:
             if where
             else "Named by the model, but its mask did not pass the presence gate on any slice."
         )
+        records.append(not_found(track, len(reading.slices), reason))
+    return records
+
+
+def _faint(reading: _Reading, reported: set[str]) -> list[NotFound]:
+    """What was confirmed, but nowhere with a confidence that is worth a report."""
+    records = []
+    for target, track in reading.confirmed.items():
+        if target.phrase in reported:
+            continue
+        where, most = ranges(track.stack.indices), max(track.confidence_at.values())
+        reason = f"Seen on slices {where}, confidence {most:.2f} at most; less than {LEAST_CONFIDENCE} is not reported."
         records.append(not_found(track, len(reading.slices), reason))
     return records
 
