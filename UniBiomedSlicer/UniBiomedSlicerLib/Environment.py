@@ -8,7 +8,6 @@ Never Slicer's Python. All work is child processes and timer slices; everything 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from UniBiomedSlicerLib.InstallClaim import InstallClaim
 from UniBiomedSlicerLib.InstallProgress import InstallProgress
 from UniBiomedSlicerLib.Interpreter import Done, checkInterpreter, interpreterOf
 from UniBiomedSlicerLib.ProcessSteps import ProcessSteps, Step
+from UniBiomedSlicerLib.ServerAddress import withoutCredentials
 from UniBiomedSlicerLib.Settings import Settings, settings
 from UniBiomedSlicerLib.Signal import Signal
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
@@ -242,11 +242,11 @@ class Environment:
 
     def _onStep(self, step: Step) -> None:
         arguments = " ".join("(a probe)" if "\n" in text else text for text in step.arguments)
-        self._write(_withoutSecrets(f"$ {step.program} {arguments}"))
+        self._write(withoutCredentials(f"$ {step.program} {arguments}"))
         self.progressed.emit(*self._progress.start(step.title))
 
     def _onLine(self, line: str) -> None:
-        line = _withoutSecrets(line)
+        line = withoutCredentials(line)
         self._write(line)
         state = self._progress.line(line)
         if state is not None:
@@ -270,7 +270,7 @@ class Environment:
         elif self._steps.cancelled:
             self._abandon(plan, _("Cancelled; what was downloaded is kept for the next try."))
         else:
-            self._abandon(plan, _withoutSecrets(message))
+            self._abandon(plan, withoutCredentials(message))
 
     def _abandon(self, plan: Plan, message: str) -> None:
         self._write(message)
@@ -351,8 +351,3 @@ def _places() -> dict[str, float]:
         _("Installing the engine"): 0.62,
         _("Checking the environment"): 0.92,
     }
-
-
-def _withoutSecrets(text: str) -> str:
-    """``text`` without user names and passwords in addresses, for logs that get copied into reports."""
-    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)

@@ -14,6 +14,7 @@ import slicer
 from UniBiomedSlicerLib.DiskUse import sizeText
 from UniBiomedSlicerLib.EnginePanel import deviceText
 from UniBiomedSlicerLib.Environment import Environment
+from UniBiomedSlicerLib.ServerAddress import withoutCredentials
 from UniBiomedSlicerLib.Settings import Settings
 
 _LINES = 60
@@ -53,7 +54,7 @@ def harmless(text: str, secrets: list[str]) -> str:
     """``text`` without the home folder, the user's name, credentials in addresses, addresses and ``secrets``."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
+    text = withoutCredentials(text)
     text = re.sub(r"(?i)(bearer|token)([\"':= ]+)[A-Za-z0-9._~+/=-]{12,}", r"\1\2***", text)
     home = str(Path.home())
     for spelling in sorted({home, home.replace("\\", "/"), home.replace("\\", "\\\\")}, key=len, reverse=True):

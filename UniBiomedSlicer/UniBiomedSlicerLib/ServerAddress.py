@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import qt
 from slicer.i18n import tr as _
 
@@ -46,3 +48,8 @@ def usableAddress(typed: str) -> str:
             ).format(host=url.host())
         )
     return text
+
+
+def withoutCredentials(text: str) -> str:
+    """``text`` without the user names and passwords in its addresses, for logs that get copied into reports."""
+    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
