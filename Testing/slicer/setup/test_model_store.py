@@ -134,7 +134,7 @@ def test_a_stopped_download_goes_on_where_it_was(host, models, mirror, store, ou
     assert not ok
     assert message.startswith("Stopped")
     assert NAME not in refresh(host, models)
-    assert [path for path in (tmp_path / "models").rglob("*.incomplete") if path.stat().st_size > 1_000_000]
+    assert [path for path in (tmp_path / "models").rglob("*.part") if path.stat().st_size > 1_000_000]
     mirror()
     ok, message = outcome(models.finished, lambda: models.download(remote), 120)
     assert ok, message

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,25 +82,50 @@ class HuggingFaceHub:
         return RemoteModel(repo_id, str(info.sha), _licence(info), files)
 
     def fetch(self, model: RemoteModel, folder: Path, progress: ByteProgress | None) -> None:
-        """See ``Hub.fetch``; resumes by ``snapshot_download``'s own partial files in ``folder``."""
-        from huggingface_hub import snapshot_download
+        """See ``Hub.fetch``; what an interrupted call had of a file waits in ``NAME.part`` and is gone on with.
+
+        Not ``snapshot_download``: from version 1 on it names its partial files anew at each call, so that gigabytes
+        would be fetched again.
+        """
         from huggingface_hub.errors import HTTPError
 
-        bar = _progress_bar_class(model.size, progress)
+        before = 0
         try:
-            snapshot_download(
-                model.repo_id,
-                revision=model.revision,
-                local_dir=folder,
-                allow_patterns=[file.name for file in model.files],
-                tqdm_class=bar,
-            )
+            for file in model.files:
+                path = folder / file.name
+                if not path.is_file() or path.stat().st_size != file.size:
+                    self._fetch_file(model, file, path, _counter(before, model.size, progress))
+                before += file.size
+                if progress is not None:
+                    progress(before, model.size)
         except (HTTPError, ConnectionError, FileNotFoundError, TimeoutError) as error:
             raise _unreachable(model.repo_id, error) from error
         except OSError as error:
             raise OutputError(
                 f"{model.repo_id} could not be written to {folder}: {error.strerror or error}."
             ) from error
+
+    def _fetch_file(self, model: RemoteModel, file: RemoteFile, path: Path, tell: Callable[[int], None]) -> None:
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers
+
+        part = path.with_name(f"{path.name}.part")
+        with part.open("r+b" if part.is_file() else "w+b") as target:
+            have = target.seek(0, io.SEEK_END)
+            if have > file.size:
+                have = target.seek(0)
+                target.truncate()
+            http_get(
+                hf_hub_url(model.repo_id, file.name, revision=model.revision),
+                target,
+                resume_size=have,
+                headers=build_hf_headers(),
+                expected_size=file.size,
+                displayed_filename=file.name,
+                tqdm_class=_progress_bar_class(tell),
+            )
+        part.replace(path)
 
 
 def _wanted(name: str) -> bool:
@@ -123,21 +149,24 @@ def _unreachable(repo_id: str, error: Exception) -> InputError:
     )
 
 
-def _progress_bar_class(total: int, progress: ByteProgress | None) -> type:
-    """A silent bar for ``snapshot_download`` that hands the bytes on; it counts the bytes that reached the disk."""
+def _counter(before: int, total: int, progress: ByteProgress | None) -> Callable[[int], None]:
+    """Tells the bytes of all files when it is told those of one."""
+    return lambda done: None if progress is None else progress(min(before + done, total), total)
+
+
+def _progress_bar_class(tell: Callable[[int], None]) -> type:
+    """A silent bar for ``http_get`` that tells how many bytes of the file have arrived."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._counts = kwargs.get("unit") == "B" and "Reconstructing" in str(kwargs.get("desc", ""))
-            self._bytes = 0
+            self._bytes = int(kwargs.get("initial") or 0)
             kwargs.pop("name", None)
             super().__init__(*args, **{**kwargs, "disable": True})
 
         def update(self, n: float | None = 1) -> bool | None:
-            if self._counts and progress is not None:
-                self._bytes += int(n or 0)
-                progress(min(self._bytes, total), total)
+            self._bytes += int(n or 0)
+            tell(self._bytes)
             return super().update(n)
 
     return Bar
