@@ -18,6 +18,7 @@ from slicer.i18n import tr as _
 from UniBiomedSlicerLib.ChildEnvironment import processEnvironment
 from UniBiomedSlicerLib.CrashAdvice import howItEnded, suggestion
 from UniBiomedSlicerLib.LogRing import LogRing
+from UniBiomedSlicerLib.ProcessPriority import lowerPriority
 from UniBiomedSlicerLib.ProcessTree import killTree, letGo
 from UniBiomedSlicerLib.Signal import Signal
 
@@ -125,6 +126,7 @@ class EngineProcess:
 
     def _onStarted(self) -> None:
         if self._process is not None and self.state == "starting":
+            lowerPriority(self.pid)
             self._process.write(json.dumps(self._greeting).encode("ascii") + b"\n")
 
     def _onOutput(self) -> None:

@@ -73,6 +73,14 @@ def test_the_child_does_not_inherit_slicers_python(host, begin, monkeypatch):
     assert not {"PYTHONHOME", "LD_LIBRARY_PATH", "QT_PLUGIN_PATH"} & set(names)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another notion of priority")
+def test_the_child_gives_way_to_slicer(host, begin):
+    process = begin("well")
+    host.spin(until=lambda: process.readies)
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
+    assert os.getpriority(os.PRIO_PROCESS, 0) < 10
+
+
 def test_a_stopped_child_ends_by_its_closed_stdin_and_tells_once(host, begin):
     process = begin("well")
     host.spin(until=lambda: process.readies)
