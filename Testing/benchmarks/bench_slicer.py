@@ -55,7 +55,7 @@ class LoopMeter:
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._tick)
         self._last = time.perf_counter(), time.thread_time()
-        self._timer.start(0)
+        self._timer.start(1)  # not 0, which would keep a processor busy that the engine needs
 
     def _tick(self) -> None:
         now = time.perf_counter(), time.thread_time()
