@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -48,6 +49,8 @@ def print_peak() -> None:
 
 
 if __name__ == "__main__":
+    # A shell starts programs in the background with Ctrl-C ignored, and a test may run there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "UNIBIOMED_TEST_PEAK" in os.environ:
         atexit.register(print_peak)
     import unibiomed.model
