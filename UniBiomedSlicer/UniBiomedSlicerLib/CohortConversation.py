@@ -68,7 +68,7 @@ class CohortConversation:
         if process is not None:
             # It ends with its input; until then the application keeps it, so that it is not torn down in between.
             process.setParent(slicer.app)
-            process.connect("finished(int,QProcess::ExitStatus)", lambda code, status=0: process.deleteLater())
+            process.connect("finished(int,QProcess::ExitStatus)", lambda code, status=0: _remove(process))
             process.closeWriteChannel()
 
     def _read(self) -> None:
@@ -111,3 +111,9 @@ class CohortConversation:
         for answered in waiting.values():
             answered({"ok": False, "message": message or _("The cohort was closed before this was answered.")})
         self.ended.emit(message)
+
+
+def _remove(process: Any) -> None:
+    """Delete a process that has ended; it is gone already where the application ended first."""
+    if process:
+        process.deleteLater()

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.CohortReview import STRATEGIES, CohortReview
 from UniBiomedSlicerLib.CohortTrainingPanel import CohortTrainingPanel
-from UniBiomedSlicerLib.PanelTools import loadPanel, showText
+from UniBiomedSlicerLib.PanelTools import Question, loadPanel, showText
 from UniBiomedSlicerLib.Settings import settings
 
 _REVIEWER = "UniBiomed/Cohort/Reviewer"
@@ -26,6 +26,7 @@ class CohortPanel:
     def __init__(self, pythonPath: Callable[[], str | None]) -> None:
         self.widget, self.ui = loadPanel("UniBiomedSlicerCohort")
         self.review: CohortReview | None = None
+        self._question: Question | None = None
         self._pythonPath = pythonPath
         self._settings = qt.QSettings()
         self.training = CohortTrainingPanel(settings())
@@ -56,6 +57,9 @@ class CohortPanel:
     def cleanup(self) -> None:
         """End the review; every decision is on disk already."""
         self.training.cleanup()
+        if self._question is not None:
+            self._question.cleanup()
+            self._question = None
         if self.review is not None:
             self.review.cleanup()
             self.review = None
@@ -86,12 +90,31 @@ class CohortPanel:
 
     def _onChosen(self, item: Any) -> None:
         if self.review is not None:
-            self.review.open(item.data(qt.Qt.UserRole))
+            self._load(item.data(qt.Qt.UserRole))
 
     def _onNext(self) -> None:
         self._say("")
-        if self.review is not None:
-            self.review.next()
+        if self.review is not None and (case := self.review.nextCase()):
+            self._load(case)
+
+    def _load(self, case: str) -> None:
+        """Load a case; where that would lose what the reviewer has drawn, ask first."""
+        review = self.review
+        if not review.isCorrected():
+            review.open(case)
+            return
+
+        def answered(agreed: bool) -> None:
+            self._question = None
+            if agreed and self.review is review:
+                review.open(case, drop=True)
+
+        self._question = Question(
+            _("Drop the changes of {case}?").format(case=review.current),
+            _("They were not accepted. Accept keeps them as a correction."),
+            _("Drop them"),
+            answered,
+        )
 
     def _onAccept(self) -> None:
         self._decide(lambda review, name, note: review.accept(name, note))

@@ -3,8 +3,8 @@
 
     review = CohortReview("/path/to/catalogue", python)
     review.changed.connect(lambda: print(review.stateText))
-    review.next()                    # loads volume, segments and text of the next case
-    review.accept("A. Reader")       # accepted as it is, or corrected if the segments or the text were changed
+    review.next()                    # loads volume and segments of the next case
+    review.accept("A. Reader")       # accepted as it is, or corrected if the segments were changed
 
 Everything is asynchronous; ``changed()`` follows.
 """
@@ -40,7 +40,8 @@ class CohortReview:
         self.current = ""
         self.volumeNode: Any = None
         self.segmentationNode: Any = None
-        self._opened: Any = None
+        self._opened: int | None = None
+        self._decided: int | None = None
         self._scratch = qt.QTemporaryDir()
         self._conversation = CohortConversation(python, folder)
         self._conversation.ended.connect(self._onEnded)
@@ -70,14 +71,23 @@ class CohortReview:
         self._conversation.ask("status", self._onStatus)
         self._conversation.ask("queue", self._onQueue, strategy=self.strategy)
 
-    def next(self) -> None:
-        """Load the first case of the queue that is not the current one."""
-        waiting = [case["id"] for case in self.cases if case["id"] != self.current]
-        if waiting:
-            self.open(waiting[0])
+    def nextCase(self) -> str:
+        """The first case of the queue that is not the current one, empty if there is none."""
+        return next((case["id"] for case in self.cases if case["id"] != self.current), "")
 
-    def open(self, case: str) -> None:
-        """Load volume and segments of a case in place of the one before, whose nodes are removed."""
+    def next(self) -> None:
+        """Load the next case; see ``open``."""
+        if case := self.nextCase():
+            self.open(case)
+
+    def open(self, case: str, drop: bool = False) -> None:
+        """Load volume and segments of a case in place of the one before, whose nodes are removed.
+
+        Segments of that one which were changed and not accepted are kept and nothing is loaded, unless ``drop``.
+        """
+        if self.isCorrected() and not drop:
+            self.failed.emit(_("The changes of {case} are not accepted yet.").format(case=self.current))
+            return
         self._conversation.ask("open", self._onOpened, case=case)
 
     def isCorrected(self) -> bool:
@@ -116,6 +126,8 @@ class CohortReview:
         elif not reviewer.strip():
             self.failed.emit(_("Enter your name first: it is kept with the decision."))
         else:
+            # What is drawn while the answer is under way is not part of the decision.
+            self._decided = _modified(self.segmentationNode)
             self._conversation.ask(verb, self._onDecided, case=self.current, reviewer=reviewer, note=note, **fields)
 
     def _onStatus(self, answer: dict[str, Any]) -> None:
@@ -152,7 +164,7 @@ class CohortReview:
 
     def _onDecided(self, answer: dict[str, Any]) -> None:
         if self._isGood(answer):
-            self._opened = _modified(self.segmentationNode) if self.segmentationNode is not None else None
+            self._opened = self._decided
             self.refresh()
 
     def _onUndone(self, answer: dict[str, Any]) -> None:

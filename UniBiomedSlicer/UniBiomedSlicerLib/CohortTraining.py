@@ -8,6 +8,7 @@ in use stays in use until the user says otherwise.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,13 @@ class CohortTraining:
 
     def _name(self, number: int) -> str:
         base = self._settings.model.rsplit("/", 1)[-1]
-        return f"{base}-{self._folder.resolve().parents[1].name or 'cohort'}-{number}"
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{base}-{self._cohortName()}-{number}")
+
+    def _cohortName(self) -> str:
+        """The catalogue's folder; of one in its usual place (COHORT/derivatives/unibiomed) that of the cohort."""
+        place = self._folder.resolve()
+        inside = (place.parent.name, place.name) == ("derivatives", "unibiomed")
+        return (place.parents[1].name if inside else place.name) or "cohort"
 
     def _step(self, title: str, *arguments: str, onOutput: Any = None) -> Step:
         environment = childEnvironment(engineVariables(self._settings))

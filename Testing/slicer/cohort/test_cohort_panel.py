@@ -127,3 +127,34 @@ def test_a_folder_without_a_catalogue_is_told_in_one_sentence(host, panel, tmp_p
     panel.openFolder(str(tmp_path))
     host.spin(until=lambda: panel.ui.messageLabel.text, timeout=60)
     assert "holds no catalogue" in panel.ui.messageLabel.text
+
+
+def test_changes_that_were_not_accepted_are_dropped_only_after_a_question(host, panel):
+    case = _next(host, panel)
+    node, volumeNode = panel.review.segmentationNode, panel.review.volumeNode
+    if node.GetSegmentation().GetNumberOfSegments() == 0:
+        node.GetSegmentation().AddEmptySegment("", "liver")
+    segment = node.GetSegmentation().GetNthSegmentID(0)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(np.ones(SHAPE, dtype=np.uint8), node, segment, volumeNode)
+    host.answer("Cancel")
+    host.click(panel.ui.nextButton)
+    host.spin(seconds=1.0)
+    assert panel.review.current == case
+    assert panel.review.isCorrected()
+    assert case in host.messages[-1].text
+    panel.review.open("case0" if case != "case0" else "case1")
+    assert "not accepted" in panel.ui.messageLabel.text
+    host.answer("Drop them")
+    assert _next(host, panel) != case
+
+
+def test_a_training_is_named_after_the_cohort_wherever_its_catalogue_lies(host):
+    host.useLibrary()
+    from UniBiomedSlicerLib.CohortTraining import CohortTraining
+    from UniBiomedSlicerLib.Settings import settings
+
+    def name(folder):
+        return CohortTraining(folder, sys.executable, settings())._name(1)
+
+    assert name("/data/my scans/derivatives/unibiomed") == "mini-my-scans-1"
+    assert name("/catalogue") == "mini-catalogue-1"
