@@ -142,7 +142,7 @@ def test_twenty_kills_at_random_moments_lose_nothing_and_do_no_finished_case_twi
     worked = (folder / "log.txt").read_text().split()
     # A case may be worked on again only when the kill fell between its files and its record.
     assert len(worked) <= attempts <= len(records) + kills
-    assert not list((folder / AUTOMATIC).glob(".unibiomed-*/new/result.json")) or kills
+    assert not list((folder / AUTOMATIC).glob(".*"))
 
 
 def test_two_coordinators_at_once_are_refused(tmp_path):
@@ -175,3 +175,13 @@ def test_an_undone_decision_stays_in_the_history(tmp_path):
         catalogue.undo("a")
         assert catalogue.record("a").decision is None
         assert catalogue.undo() is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [["annotate", "https://pacs.example.org/x", "-o", "{}"], ["send", "{}", "https://pacs.example.org/x"]]
+)
+def test_an_archive_without_its_client_installed_is_told_in_one_sentence(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "unibiomed.cohort.archive", raising=False)
+    monkeypatch.setitem(sys.modules, "dicomweb_client.api", None)
+    assert run([argument.format(tmp_path) for argument in arguments]) == 2
+    assert "pip install 'unibiomed[dicomweb]'" in capsys.readouterr().err

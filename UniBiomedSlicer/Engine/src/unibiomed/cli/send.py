@@ -34,8 +34,10 @@ def register(app: typer.Typer) -> None:
 
 def open_archive(url: str, user_file: Path | None, token_file: Path | None, ca_file: Path | None) -> Archive:
     """The archive at ``url`` with what the files say. Secrets come from files, so that no process list shows them."""
-    from unibiomed.cohort.archive import Archive
-
+    try:
+        from unibiomed.cohort.archive import Archive
+    except ModuleNotFoundError as error:
+        raise InputError(f"An archive needs {error.name}; install it: pip install 'unibiomed[dicomweb]'.") from error
     user = token = None
     if user_file is not None:
         name, colon, password = user_file.read_text(encoding="utf-8").strip().partition(":")

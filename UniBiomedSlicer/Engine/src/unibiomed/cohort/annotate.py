@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import Outcome
+from unibiomed.cohort.catalogue import AUTOMATIC, Outcome
 from unibiomed.cohort.plan import Output, Plan
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.interpret import interpret
@@ -28,7 +28,6 @@ from unibiomed.volumes.masks import BoxMask
 from unibiomed.volumes.volume import Volume
 from unibiomed.volumes.writing import write_segmentation
 
-AUTOMATIC = "automatic"
 RESULT, SEGMENTATION, THUMBNAIL = "result.json", "segmentation.seg.nrrd", "thumbnail.png"
 _EXTRA: dict[Output, str] = {"nifti": "segmentation.nii.gz", "dicom-seg": "segmentation.dcm"}
 _SEEN_SLICES = 5

@@ -28,6 +28,8 @@ Verdict = Literal["accepted", "corrected", "rejected"]
 VERDICTS: tuple[Verdict, ...] = ("accepted", "corrected", "rejected")
 FORMAT = "unibiomed.catalogue/1"
 FILE = "catalogue.sqlite"
+#: Folder of what the model made, a folder a case; what reviewers made lies elsewhere.
+AUTOMATIC = "automatic"
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -13,9 +13,10 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import Catalogue, Outcome
+from unibiomed.cohort.catalogue import AUTOMATIC, Catalogue, Outcome
 from unibiomed.cohort.failures import CASE_ERRORS, reason_of
 from unibiomed.errors import Cancelled, InputError
+from unibiomed.volumes.atomic import sweep
 
 LOCK = ".coordinator.lock"
 
@@ -55,6 +56,7 @@ def coordinating(catalogue: Catalogue) -> Iterator[None]:
         raise InputError(f"Another process is annotating {catalogue.folder}; wait for it, or stop it.") from error
     try:
         catalogue.wait_again(["running"], reviewed=True)
+        sweep(catalogue.folder / AUTOMATIC)
         yield
     finally:
         lock.release()

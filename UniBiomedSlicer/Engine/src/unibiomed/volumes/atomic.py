@@ -16,6 +16,7 @@ from pathlib import Path
 
 from unibiomed.errors import OutputError
 
+_PREFIX = ".unibiomed-"
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
@@ -82,6 +83,14 @@ def atomic_folder(target: str | os.PathLike[str], *, replace: bool = False) -> I
                 temporary.replace(target)
 
 
+def sweep(folder: Path) -> int:
+    """Remove what writers that were killed left in ``folder``; returns how much. Nobody may be writing there."""
+    left = list(folder.glob(f"{_PREFIX}*")) if folder.is_dir() else []
+    for scratch in left:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return len(left)
+
+
 def write_error(target: str | os.PathLike[str], error: OSError) -> OutputError:
     """The one sentence for a system error met while writing ``target``."""
     cause: BaseException | None = error
@@ -107,7 +116,7 @@ def _scratch(target: Path) -> Iterator[Path]:
     folder = target.absolute().parent
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".unibiomed-", dir=folder))
+    scratch = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
     done = False
     try:
         yield scratch
