@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,14 @@ def test_a_share_of_the_examples_is_drawn_from_the_phantoms(export):
     assert all(none["picture", number].image.shape[0] == 64 for number in range(9))
     with pytest.raises(InputError, match="share"):
         ReplayedExamples(ExportedExamples(export, "train", count=9), 1.0)
+
+
+def test_phantoms_are_replayed_where_nilearn_is_not_installed(export, monkeypatch):
+    """As in the environment that Slicer makes: without the template brains, and without an error."""
+    monkeypatch.setitem(sys.modules, "nilearn", None)
+    monkeypatch.setattr("unibiomed.training.replay.find_spec", lambda name: None)
+    mixed = ReplayedExamples(ExportedExamples(export, count=60), 0.9)
+    assert all(mixed["picture", number].image.ndim == 3 for number in range(60))
 
 
 def test_only_a_model_that_learned_from_phantoms_can_replay_them():

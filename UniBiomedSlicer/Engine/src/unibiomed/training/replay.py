@@ -8,6 +8,8 @@ of the modalities of the new data: what is asked there in the same words is forg
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 from torch.utils.data import Dataset
 
@@ -35,7 +37,9 @@ class ReplayedExamples(Dataset):
         if not 0.0 <= share < 1.0:
             raise InputError(f"The share of replayed phantoms is at least 0 and below 1, not {share}.")
         self.exported, self.share, self.seed = exported, share, seed
-        self._phantoms = PhantomExamples(FIRST_EXAMPLE, _MOST, mix=_MIX) if share else None
+        # Template brains come with nilearn, which an environment that was not made for training lacks.
+        options = {} if find_spec("nilearn") else {"extra_share": 0.0}
+        self._phantoms = PhantomExamples(FIRST_EXAMPLE, _MOST, mix=_MIX, **options) if share else None
         words = {parse_phrase(phrase).modality for phrase in exported.phrases}
         own = {base_modality(word) for word in words if word}
         self._alike = [place for place, modality in enumerate(ROUND) if modality in own]
