@@ -73,7 +73,7 @@ def test_a_cohort_is_annotated_and_the_case_that_fails_is_listed_with_its_reason
 
 
 def test_a_second_run_does_nothing_twice_and_takes_new_images_up(pictures, capsys):
-    arguments = ["annotate", str(pictures), "--modality", "dermoscopy", "-t", TARGET, "--json"]
+    arguments = ["annotate", str(pictures), "--modality", "dermoscopy", "--site", "skin", "-t", TARGET, "--json"]
     run(arguments)
     folder = pictures / "derivatives" / "unibiomed"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}

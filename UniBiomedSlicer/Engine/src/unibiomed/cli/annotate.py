@@ -48,6 +48,7 @@ def annotate_command(
         list[str] | None, typer.Option("--target", "-t", help="What to segment; may be repeated. None: prompt-free.")
     ] = None,
     modality: options.Modality = None,
+    site: options.Site = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Instead of the plan's model.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="Instead of the plan's device.")] = None,
     ray: Annotated[
@@ -88,7 +89,7 @@ def annotate_command(
     terminal = Terminal(as_json=as_json, quiet=quiet)
     cohort, fetch, found = _source(source, output, match, limit, user_file, token_file, ca_file)
     folder = output or default_folder(cohort)
-    wanted = _plan(folder, plan, target, modality, model, device)
+    wanted = _plan(folder, plan, target, modality, site, model, device)
     with _opened(folder, cohort, found, wanted, terminal, redo=redo) as catalogue:
         states = [state for state, asked in (("failed", retry_failed or redo), ("done", redo)) if asked]
         if states:
@@ -122,6 +123,7 @@ def _plan(
     path: Path | None,
     targets: list[str] | None,
     modality: str | None,
+    site: str | None,
     model: str | None,
     device: str | None,
 ) -> Plan:
@@ -136,7 +138,7 @@ def _plan(
             base = catalogue.plan
     else:
         base = Plan()
-    given = {"targets": targets, "modality": modality, "model": model, "device": device}
+    given = {"targets": targets, "modality": modality, "site": site, "model": model, "device": device}
     changed = {name: value for name, value in given.items() if value}
     return plan_from({**base.model_dump(mode="json"), **changed}, "the options")
 

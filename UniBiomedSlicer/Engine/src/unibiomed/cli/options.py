@@ -23,6 +23,7 @@ Modality = Annotated[
         "--modality", help="CT, MRI, X-Ray, ultrasound, pathology, ... (else from the file).", show_default=False
     ),
 ]
+Site = Annotated[str | None, typer.Option("--site", help="abdomen, brain, chest, ...", show_default=False)]
 Series = Annotated[
     str | None, typer.Option("--series", help="DICOM SeriesInstanceUID, if the folder has several.", show_default=False)
 ]

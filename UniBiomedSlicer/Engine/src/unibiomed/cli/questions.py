@@ -22,7 +22,6 @@ Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Write the segments to a .seg.nrrd, .nii.gz or .dcm.", show_default=False),
 ]
-Site = Annotated[str | None, typer.Option("--site", help="abdomen, brain, chest, ...", show_default=False)]
 Slice = Annotated[int | None, typer.Option("--slice", help="Which slice (else the middle one).", show_default=False)]
 
 
@@ -38,7 +37,7 @@ def recognise_command(
     image: options.Input,
     output: Output = None,
     modality: options.Modality = None,
-    site: Site = None,
+    site: options.Site = None,
     slices: options.Slices = None,
     axis: options.Axis = None,
     window: options.WindowName = None,
@@ -89,7 +88,7 @@ def describe_command(
     ] = None,
     slice_index: Slice = None,
     modality: options.Modality = None,
-    site: Site = None,
+    site: options.Site = None,
     axis: options.Axis = None,
     window: options.WindowName = None,
     series: options.Series = None,
@@ -147,7 +146,7 @@ def ask_command(
     ] = None,
     slice_index: Slice = None,
     modality: options.Modality = None,
-    site: Site = None,
+    site: options.Site = None,
     axis: options.Axis = None,
     window: options.WindowName = None,
     series: options.Series = None,
@@ -205,7 +204,7 @@ def report_command(
     output: Output = None,
     slice_index: Slice = None,
     modality: options.Modality = None,
-    site: Site = None,
+    site: options.Site = None,
     axis: options.Axis = None,
     window: options.WindowName = None,
     series: options.Series = None,
