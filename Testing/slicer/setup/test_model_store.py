@@ -128,6 +128,8 @@ def test_a_stopped_download_goes_on_where_it_was(host, models, mirror, store, ou
     def stopAmid():
         models.download(remote)
         host.spin(until=lambda: max(fractions) > 0.2, timeout=60)
+        (part,) = (tmp_path / "models").rglob("*.part")
+        assert part.stat().st_size >= 0.2 * remote.size, "progress told of bytes that were not on the disk"
         models.cancel()
 
     ok, message = outcome(models.finished, stopAmid, 60)

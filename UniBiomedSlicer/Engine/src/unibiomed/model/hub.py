@@ -111,7 +111,7 @@ class HuggingFaceHub:
         from huggingface_hub.utils import build_hf_headers
 
         part = path.with_name(f"{path.name}.part")
-        with part.open("r+b" if part.is_file() else "w+b") as target:
+        with _CountedFile(part, tell) as target:
             have = target.seek(0, io.SEEK_END)
             if have > file.size:
                 have = target.seek(0)
@@ -123,7 +123,7 @@ class HuggingFaceHub:
                 headers=build_hf_headers(),
                 expected_size=file.size,
                 displayed_filename=file.name,
-                tqdm_class=_progress_bar_class(tell),
+                tqdm_class=_silent_bar_class(),
             )
         part.replace(path)
 
@@ -154,19 +154,30 @@ def _counter(before: int, total: int, progress: ByteProgress | None) -> Callable
     return lambda done: None if progress is None else progress(min(before + done, total), total)
 
 
-def _progress_bar_class(tell: Callable[[int], None]) -> type:
-    """A silent bar for ``http_get`` that tells how many bytes of the file have arrived."""
+class _CountedFile(io.BufferedRandom):
+    """A file that tells its length after each write, when the bytes are with the operating system.
+
+    The bar of ``http_get`` counts them before: whoever ends the process on what it says would lose up to 10 MB.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[int], None]) -> None:
+        super().__init__(io.FileIO(path, "r+" if path.is_file() else "w+"))
+        self._tell_length = tell
+
+    def write(self, data: Any) -> int:
+        written = super().write(data)
+        self.flush()
+        self._tell_length(self.tell())
+        return written
+
+
+def _silent_bar_class() -> type:
+    """A bar for ``http_get`` that shows nothing."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._bytes = int(kwargs.get("initial") or 0)
             kwargs.pop("name", None)
             super().__init__(*args, **{**kwargs, "disable": True})
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self._bytes += int(n or 0)
-            tell(self._bytes)
-            return super().update(n)
 
     return Bar
