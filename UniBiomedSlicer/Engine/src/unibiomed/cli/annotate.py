@@ -15,9 +15,9 @@ from unibiomed.cli.terminal import Terminal
 from unibiomed.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from unibiomed.cohort.cases import Case
+    from unibiomed.cohort.cases import Case, Found
     from unibiomed.cohort.catalogue import Catalogue
     from unibiomed.cohort.plan import Plan
     from unibiomed.cohort.run import CaseEvent, Runner
@@ -65,6 +65,10 @@ def annotate_command(
         bool,
         typer.Option("--redo", help="Do finished cases again that nobody has reviewed, as for a new plan or model."),
     ] = False,
+    plan_only: Annotated[
+        bool,
+        typer.Option("--plan-only", help="Show what each case would get, and which would fail; do and write nothing."),
+    ] = False,
     match: Annotated[
         list[str] | None, typer.Option("--match", help='Of an archive: KEYWORD=VALUE, as StudyDescription="*liver*".')
     ] = None,
@@ -81,16 +85,31 @@ def annotate_command(
 
     [bold]unibiomed annotate scans/ -t liver -t spleen --modality CT[/bold]
 
+    [bold]unibiomed annotate scans/ --plan plan.yaml --plan-only[/bold]
+
     [bold]unibiomed annotate scans/ --plan plan.yaml --ray auto[/bold]
     """
+    from unibiomed.cli.cohort_tables import case_table, finding_tables, plan_json, plan_table, summary_json
+    from unibiomed.cohort.cases import in_words
     from unibiomed.cohort.overview import write_overview
+    from unibiomed.cohort.preview import preview, warnings_of
     from unibiomed.cohort.run import default_folder, work
+    from unibiomed.cohort.tally import tally
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     cohort, fetch, found = _source(source, output, match, limit, user_file, token_file, ca_file)
     folder = output or default_folder(cohort)
     wanted = _plan(folder, plan, target, modality, site, model, device)
-    with _opened(folder, cohort, found, wanted, terminal, redo=redo) as catalogue:
+    rows = preview(wanted, found.cases)
+    warnings = warnings_of(wanted, rows)
+    if found.left_out:
+        terminal.note(f"Left out: {in_words(found.left_out)}.")
+    for warning in warnings:
+        terminal.note(warning)
+    if plan_only:
+        terminal.show(plan_json(wanted, rows, warnings, found.left_out), plan_table(wanted, rows))
+        return
+    with _opened(folder, cohort, found.cases, wanted, terminal, redo=redo) as catalogue:
         states = [state for state, asked in (("failed", retry_failed or redo), ("done", redo)) if asked]
         if states:
             terminal.note(f"{catalogue.wait_again(states)} cases are done again.")
@@ -107,7 +126,12 @@ def annotate_command(
 
                 work(catalogue, runner, told, bar.cancelled)
         page = write_overview(catalogue)
-        terminal.show(_summary(catalogue), _table(catalogue))
+        counted = tally(catalogue)
+        terminal.show(summary_json(catalogue, counted, warnings), case_table(catalogue), *finding_tables(counted))
+        if counted.free:
+            terminal.note(f"{counted.abnormal} of {counted.free} prompt-free cases show an abnormality.")
+        if counted.cases:
+            terminal.note(f"{counted.mean_seconds:.1f} s a case.")
         terminal.note(f"Overview: {page}")
 
 
@@ -151,25 +175,27 @@ def _source(
     user_file: Path | None,
     token_file: Path | None,
     ca_file: Path | None,
-) -> tuple[Path, Fetch | None, list[Case]]:
+) -> tuple[Path, Fetch | None, Found]:
     """Folder of the images, how the files of a case get there (None: they are there), and the cases."""
-    from unibiomed.cohort.cases import find_cases
+    from unibiomed.cohort.cases import Found, look_through
 
     if not source.startswith(("https://", "http://")):
-        return Path(source), None, find_cases(Path(source))
+        return Path(source), None, look_through(Path(source))
     if output is None:
         raise InputError("Say with --output where the images of the archive and the results go.")
     pairs = [entry.partition("=") for entry in match or []]
     if any(not equals or not keyword.isalpha() for keyword, equals, _ in pairs):
         raise InputError("--match is KEYWORD=VALUE with a DICOM keyword, as Modality=CT.")
     archive = open_archive(source, user_file, token_file, ca_file)
-    cases = list(archive.series({keyword: value for keyword, _, value in pairs}, limit=limit))
+    cases = tuple(archive.series({keyword: value for keyword, _, value in pairs}, limit=limit))
     if not cases:
         raise InputError(f"The archive at {source} has no image series that match.")
-    return output, lambda case: archive.fetch(case, output), cases
+    return output, lambda case: archive.fetch(case, output), Found(cases)
 
 
-def _opened(folder: Path, cohort: Path, cases: list[Case], plan: Plan, terminal: Terminal, *, redo: bool) -> Catalogue:
+def _opened(
+    folder: Path, cohort: Path, cases: Sequence[Case], plan: Plan, terminal: Terminal, *, redo: bool
+) -> Catalogue:
     """The catalogue in ``folder``, made if there is none; new images of the cohort are added."""
     from unibiomed.cohort.catalogue import FILE, Catalogue
 
@@ -206,29 +232,3 @@ def _runner(
 
     model = open_model(plan.model, plan.device, "auto", terminal)
     return annotate_here(Annotator(model, plan, cohort, catalogue.folder, fetch))
-
-
-def _summary(catalogue: Catalogue) -> dict:
-    return {
-        "catalogue": str(catalogue.folder),
-        "counts": catalogue.counts(),
-        "cases": [
-            {"id": r.case.id, "state": r.state, "reason": r.reason, "seconds": r.outcome.seconds if r.outcome else None,
-             "segments": r.outcome.segments if r.outcome else None,
-             "confidence": r.outcome.confidence if r.outcome else None}
-            for r in catalogue.records()
-        ],
-    }  # fmt: skip
-
-
-def _table(catalogue: Catalogue):
-    from rich.table import Table
-
-    table = Table("case", "state", "segments", "confidence", "seconds", "why not")
-    for record in catalogue.records():
-        outcome = record.outcome
-        shown = (
-            (f"{outcome.segments}", f"{outcome.confidence:.2f}", f"{outcome.seconds:.1f}") if outcome else ("", "", "")
-        )
-        table.add_row(record.case.id, record.state, *shown, record.reason)
-    return table

@@ -14,6 +14,9 @@ import numpy as np
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.catalogue import AUTOMATIC, Outcome
 from unibiomed.cohort.plan import Output, Plan
+from unibiomed.cohort.reading import Reading
+from unibiomed.cohort.unsaid import FRAME_HINT, unknown_modality
+from unibiomed.errors import InputError, OutputError
 from unibiomed.tasks.frames import Frames
 from unibiomed.tasks.interpret import interpret
 from unibiomed.tasks.outputs import write_outputs
@@ -24,6 +27,7 @@ from unibiomed.tasks.schema import to_text
 from unibiomed.tasks.segment import segment
 from unibiomed.volumes import read_volume
 from unibiomed.volumes.atomic import atomic_folder
+from unibiomed.volumes.frames import FrameMissing
 from unibiomed.volumes.masks import BoxMask
 from unibiomed.volumes.volume import Volume
 from unibiomed.volumes.writing import write_segmentation
@@ -55,13 +59,14 @@ class Annotator:
         the case cannot be done, Cancelled when ``cancelled()`` turns true.
         """
         started = time.monotonic()
+        plan = self.plan.of(case)
         if self.fetch is not None:
             self.fetch(case)
-        volume = read_volume(self.cohort / case.path, modality=self.plan.modality, series_uid=case.series_uid)
-        result = self._result(volume, cancelled)
-        disagreement = self._disagreement(volume, result, cancelled)
-        embedding = self._embedding(volume)
-        self._write(case, volume, result)
+        volume = self._volume(case, plan)
+        result = self._result(plan, volume, cancelled)
+        disagreement = self._disagreement(plan, volume, result, cancelled)
+        embedding = self._embedding(plan, volume)
+        left_out = self._write(case, plan, volume, result)
         return Outcome(
             seconds=round(time.monotonic() - started, 3),
             model=self.model.info.name,
@@ -71,10 +76,24 @@ class Annotator:
             segments=len(result.segments),
             disagreement=disagreement,
             embedding=embedding,
+            reading=Reading.of(result, self.plan.rule_of(case), left_out),
         )
 
-    def _result(self, volume: Volume, cancelled: Callable[[], bool] | None, method: str | None = None) -> Result:
-        plan = self.plan
+    def _volume(self, case: Case, plan: Plan) -> Volume:
+        """The image. InputError, with what to write in the plan, where its modality or frame is not known."""
+        try:
+            volume = read_volume(
+                self.cohort / case.path, modality=plan.modality, series_uid=case.series_uid, frame=plan.frame
+            )
+        except FrameMissing as error:
+            raise InputError(f"{error} {FRAME_HINT}") from error
+        if volume.modality is None and (reason := unknown_modality(case, plan)):
+            raise InputError(reason)
+        return volume
+
+    def _result(
+        self, plan: Plan, volume: Volume, cancelled: Callable[[], bool] | None, method: str | None = None
+    ) -> Result:
         where: dict[str, Any] = {
             "modality": plan.modality, "site": plan.site, "window": plan.window, "axis": plan.axis,
             "cancelled": cancelled,
@@ -84,11 +103,13 @@ class Annotator:
             return segment(self.model, volume, plan.targets, method=how, clean=plan.clean, **where)
         return interpret(self.model, volume, anatomy=plan.anatomy, **where)
 
-    def _disagreement(self, volume: Volume, result: Result, cancelled: Callable[[], bool] | None) -> float | None:
+    def _disagreement(
+        self, plan: Plan, volume: Volume, result: Result, cancelled: Callable[[], bool] | None
+    ) -> float | None:
         """1 - mean Dice between the plan's method and the other one; None where the plan does not ask for it."""
-        if not self.plan.propagation or volume.n_slices < 2:
+        if not plan.propagation or volume.n_slices < 2:
             return None
-        other = self._result(volume, cancelled, "slices" if self.plan.method == "propagate" else "propagate")
+        other = self._result(plan, volume, cancelled, "slices" if plan.method == "propagate" else "propagate")
         first = {item.phrase: item.mask for item in result.segments}
         second = {item.phrase: item.mask for item in other.segments}
         if not first and not second:
@@ -99,26 +120,32 @@ class Annotator:
             overlaps.append(0.0 if one is None or two is None else _dice(one, two))
         return round(1.0 - float(np.mean(overlaps)), 4)
 
-    def _embedding(self, volume: Volume) -> np.ndarray:
+    def _embedding(self, plan: Plan, volume: Volume) -> np.ndarray:
         """The mean direction of some slices, spread over the volume, as the model sees them."""
-        plan = self.plan
         frames = Frames.of(volume, modality=plan.modality, site=plan.site, window=plan.window, axis=plan.axis)
         pictures = [frames.picture(index) for index in frames.sample(_SEEN_SLICES)]
         mean = self.model.embed(pictures).mean(0)
         return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
-    def _write(self, case: Case, volume: Volume, result: Result) -> None:
+    def _write(self, case: Case, plan: Plan, volume: Volume, result: Result) -> tuple[str, ...]:
+        """Write the case's folder; returns why an output of the plan is not in it, one sentence each."""
         segmentation = to_segmentation(result, volume)
+        left_out = []
         with atomic_folder(self.folder / AUTOMATIC / case.id, replace=True) as scratch:
-            if isinstance(result, Interpretation) and "report" in self.plan.outputs:
+            if isinstance(result, Interpretation) and "report" in plan.outputs:
                 write_outputs(scratch, result, volume, replace=True)
             # The segmentation is what review and export start from; it is always there.
             write_segmentation(scratch / SEGMENTATION, segmentation, reference=volume)
             for output, name in _EXTRA.items():
-                if output in self.plan.outputs and segmentation.segments:
-                    write_segmentation(scratch / name, segmentation, reference=volume)
+                if output in plan.outputs and segmentation.segments:
+                    try:
+                        write_segmentation(scratch / name, segmentation, reference=volume)
+                    except OutputError as error:
+                        # A format that cannot hold this case (no DICOM, segments that overlap) is no reason to lose it.
+                        left_out.append(str(error))
             (scratch / RESULT).write_text(to_text(result), encoding="utf-8")
             thumbnail(result, volume).save(scratch / THUMBNAIL)
+        return tuple(left_out)
 
 
 def _dice(one: BoxMask, two: BoxMask) -> float:

@@ -125,6 +125,7 @@ def _case(entry: dict[str, Any]) -> Case | None:
         patient="p" + hashlib.sha256(patient.encode()).hexdigest()[:12],
         path=f"{_SOURCE}/{study}/{series}",
         series_uid=series,
+        dicom_modality=str(item.Modality),
     )
 
 

@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from unibiomed.cohort.walking import folders_of
 from unibiomed.errors import InputError
 
 _IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+#: Pictures and clips in formats that are not read; that there are some is told, so that nobody misses them.
+_OTHER_PICTURES = (
+    ".avi", ".bmp", ".gif", ".heic", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ndpi", ".svs", ".webm", ".webp", ".wmv",
+)  # fmt: skip
 #: What annotators, and this program, write beside images.
 _NOT_IMAGES = re.compile(r"(\.seg|[_.-](seg|dseg|mask|label|labels|labelmap))\.[a-z.]+$")
-_SKIPPED_FOLDERS = {"derivatives", "sourcedata", "code", "__macosx"}
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
+_COPIES = "copies of a DICOM series"
+_NAMELESS = "files whose name is not valid Unicode"
 
 
 @dataclass(frozen=True)
@@ -28,39 +34,83 @@ class Case:
         patient: what splits go by: the BIDS subject, a digest of the DICOM PatientID, the first folder, or the id.
         path: file, or folder of a DICOM series, relative to the cohort folder (POSIX).
         series_uid: of a DICOM series.
+        dicom_modality: the DICOM attribute Modality ("CT", "MR", "US"), None for what is not DICOM.
     """
 
     id: str
     patient: str
     path: str
     series_uid: str | None = None
+    dicom_modality: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds: the cases, ordered by id, and how many of what was left out (``{".mp4": 3}``)."""
+
+    cases: tuple[Case, ...]
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def find_cases(folder: Path) -> list[Case]:
-    """All cases under ``folder``, ordered by id. InputError when it is no folder or holds none.
+    """All cases under ``folder``, see ``look_through``."""
+    return list(look_through(folder).cases)
+
+
+def look_through(folder: Path) -> Found:
+    """All cases under ``folder``. InputError when it is no folder or holds none.
 
     Hidden files and folders are left out, and so are ``derivatives``, ``sourcedata`` and label files. A folder with
-    DICOM files gives one case a series.
+    DICOM files gives one case a series; a copy of a series is left out. Links are followed, see ``folders_of``. A file
+    that cannot be read is a case as well, so that it is listed with its reason.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the folder that holds the images of the cohort.")
-    cases = {case.id: case for case in _walk(folder)}
+    left_out: Counter[str] = Counter()
+    cases: dict[str, Case] = {}
+    for case in _walk(folder, left_out):
+        # Two folders whose names differ in capitals are one on some file systems.
+        named = case if case.id.lower() not in cases else told_apart(case)
+        cases[named.id.lower()] = named
     if not cases:
-        raise InputError(f"{folder} holds no image (NIfTI, NRRD, MHA, DICOM, PNG, JPEG, TIFF).")
-    return [cases[key] for key in sorted(cases)]
+        others = f"; {in_words(left_out)} were left out" if left_out else ""
+        raise InputError(f"{folder} holds no image (NIfTI, NRRD, MHA, DICOM, PNG, JPEG, TIFF){others}.")
+    return Found(tuple(sorted(cases.values(), key=lambda case: case.id)), dict(sorted(left_out.items())))
 
 
-def _walk(root: Path) -> Iterator[Case]:
-    for place, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f.lower() not in _SKIPPED_FOLDERS)
-        visible = sorted(name for name in names if not name.startswith("."))
-        images = [name for name in visible if _is_image(name)]
+def told_apart(case: Case) -> Case:
+    """``case`` with an id that no case of another place has."""
+    digest = hashlib.sha256(f"{case.path}\n{case.series_uid or ''}".encode()).hexdigest()[:10]
+    return replace(case, id=f"{case.id[:100]}-{digest}")
+
+
+def in_words(left_out: dict[str, int]) -> str:
+    """``"3 .mp4, 1 .avi"``."""
+    return ", ".join(f"{count} {what}" for what, count in sorted(left_out.items()))
+
+
+def _walk(root: Path, left_out: Counter[str]) -> Iterator[Case]:
+    copies: set[tuple[str, str]] = set()
+    for place, names in folders_of(root, left_out):
+        usable = [name for name in names if _is_unicode(name)]
+        left_out.update({_NAMELESS: len(names) - len(usable)} if len(names) > len(usable) else {})
+        images = [name for name in usable if _is_image(name)]
         for name in images:
-            relative = (Path(place) / name).relative_to(root)
-            yield _file_case(PurePosixPath(relative.as_posix()))
-        rest = [name for name in visible if name not in images]
+            yield _file_case(PurePosixPath((place / name).relative_to(root).as_posix()))
+        rest = [name for name in usable if name not in images]
+        left_out.update(suffix for name in rest if (suffix := Path(name).suffix.lower()) in _OTHER_PICTURES)
         if any(_may_be_dicom(name) for name in rest):
-            yield from _series_cases(root, Path(place))
+            for case, content in _series_cases(root, place, [place / name for name in rest]):
+                if (case.series_uid or case.path, content) in copies:
+                    left_out[_COPIES] += 1
+                    continue
+                copies.add((case.series_uid or case.path, content))
+                yield case
+
+
+def _is_unicode(name: str) -> bool:
+    """Bytes that are no text come as half surrogates, which neither SQLite nor a terminal takes."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _is_image(name: str) -> bool:
@@ -69,7 +119,8 @@ def _is_image(name: str) -> bool:
 
 
 def _may_be_dicom(name: str) -> bool:
-    return name.lower().endswith((".dcm", ".ima")) or "." not in name or re.fullmatch(r"[0-9.]+", name) is not None
+    lower = name.lower()
+    return lower.endswith((".dcm", ".ima", ".dicom")) or "." not in name or re.fullmatch(r"[0-9.]+", name) is not None
 
 
 def _file_case(path: PurePosixPath) -> Case:
@@ -83,30 +134,37 @@ def _file_case(path: PurePosixPath) -> Case:
     return Case(id=_safe(name), patient=_safe(patient), path=path.as_posix())
 
 
-def _series_cases(root: Path, folder: Path) -> Iterator[Case]:
-    from unibiomed.volumes.dicom_files import scan_folder
+def _series_cases(root: Path, folder: Path, files: Sequence[Path]) -> Iterator[tuple[Case, str]]:
+    """The series of one folder without those below it, each with a digest of its instances."""
+    from unibiomed.volumes.dicom_files import scan_files
 
-    try:
-        series = scan_folder(folder)
-    except InputError:
-        return
+    series, unreadable = scan_files(files)
     relative = PurePosixPath(folder.relative_to(root).as_posix())
-    for uid, files in sorted(series.items()):
-        first = files[0].path
-        name = "__".join(relative.parts) or "series"
-        if len(series) > 1:
-            name += "__" + hashlib.sha256(uid.encode()).hexdigest()[:8]
-        yield Case(_safe(name), _patient_of(first, relative), relative.as_posix(), uid)
+    name = "__".join(relative.parts) or "series"
+    for uid, headers in sorted(series.items()):
+        own = name + (f"__{hashlib.sha256(uid.encode()).hexdigest()[:8]}" if len(series) > 1 else "")
+        # One file of many is read as a file: its folder need not be looked through again for each of them.
+        alone = len(headers) == 1 and len(series) > 1
+        path = headers[0].path.relative_to(root).as_posix() if alone else relative.as_posix()
+        patient, modality = _facts(headers[0].path, relative)
+        instances = hashlib.sha256("\n".join(sorted(header.sop_uid for header in headers)).encode()).hexdigest()
+        yield Case(_safe(own), patient, path, uid, modality), instances
+    for file in unreadable:
+        path = PurePosixPath(file.relative_to(root).as_posix())
+        yield Case(_safe("__".join(path.parts)), _safe(path.parts[0]), path.as_posix()), ""
 
 
-def _patient_of(file: Path, relative: PurePosixPath) -> str:
-    """A digest of the PatientID, so that no name of a person gets into a catalogue; the folder where there is none."""
+def _facts(file: Path, relative: PurePosixPath) -> tuple[str, str | None]:
+    """Patient and Modality. The patient is a digest of the PatientID, so that no name of a person gets into a
+    catalogue; the folder where there is none."""
     import pydicom
 
-    patient = str(pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID", ""))
-    if patient.strip():
-        return "p" + hashlib.sha256(patient.strip().encode()).hexdigest()[:12]
-    return _safe(relative.parts[0] if relative.parts else "series")
+    header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=["PatientID", "Modality"])
+    modality = str(header.get("Modality") or "").strip().upper() or None
+    patient = str(header.get("PatientID", "")).strip()
+    if patient:
+        return "p" + hashlib.sha256(patient.encode()).hexdigest()[:12], modality
+    return _safe(relative.parts[0] if relative.parts else "series"), modality
 
 
 def _safe(name: str) -> str:

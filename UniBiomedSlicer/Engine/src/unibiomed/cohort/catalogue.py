@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
 
-from unibiomed.cohort.cases import Case
+from unibiomed.cohort.cases import Case, told_apart
 from unibiomed.cohort.plan import Plan, plan_from
+from unibiomed.cohort.reading import Reading
 from unibiomed.errors import InputError
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -38,7 +39,8 @@ CREATE TABLE cases (
     state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'failed')),
     attempts INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', finished REAL, seconds REAL,
     model TEXT, weights_sha256 TEXT, plan_sha256 TEXT, prompts TEXT NOT NULL DEFAULT '[]',
-    confidence REAL, disagreement REAL, segments INTEGER, embedding BLOB
+    confidence REAL, disagreement REAL, segments INTEGER, embedding BLOB,
+    dicom_modality TEXT, reading TEXT
 );
 CREATE INDEX cases_by_state ON cases (state, id);
 CREATE TABLE decisions (
@@ -48,6 +50,8 @@ CREATE TABLE decisions (
 );
 CREATE INDEX decisions_by_case ON decisions (case_id, number);
 """
+#: Columns of ``cases`` that the first catalogues had not; added when such a one is opened.
+_LATER_COLUMNS = ("dicom_modality", "reading")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished case leaves in the catalogue; ``disagreement`` and ``embedding`` where they were computed."""
+    """What a finished case leaves in the catalogue; ``disagreement`` and ``embedding`` where they were computed.
+
+    ``reading`` is missing in catalogues from before it was kept.
+    """
 
     seconds: float
     model: str
@@ -75,6 +82,7 @@ class Outcome:
     segments: int
     disagreement: float | None = None
     embedding: np.ndarray | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ class Catalogue:
         if found != FORMAT:
             self._connection.close()
             raise InputError(f"{path} is of the format {found}, this program reads {FORMAT}.")
+        self._add_later_columns()
 
     @classmethod
     def create(cls, folder: Path, cohort: Path, plan: Plan, cases: Iterable[Case]) -> Catalogue:
@@ -125,7 +134,7 @@ class Catalogue:
             connection.execute("BEGIN")
             connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             connection.executemany(
-                "INSERT INTO cases (id, patient, path, series_uid) VALUES (?, ?, ?, ?)", _rows(cases)
+                "INSERT INTO cases (id, patient, path, series_uid, dicom_modality) VALUES (?, ?, ?, ?, ?)", _rows(cases)
             )
         connection.close()
         fresh.replace(folder / FILE)
@@ -157,13 +166,23 @@ class Catalogue:
             self._connection.execute("UPDATE meta SET value = ? WHERE key = 'plan'", (plan.model_dump_json(),))
 
     def add_cases(self, cases: Iterable[Case]) -> int:
-        """Add those that are new; returns how many were."""
+        """Add those that are new; returns how many were.
+
+        A case is known by its place, whatever its id; a new one whose id is taken gets another.
+        """
         with self._changing():
-            before = self._connection.total_changes
+            known = {(path, uid) for path, uid in self._connection.execute("SELECT path, series_uid FROM cases")}
+            taken = {name.lower() for (name,) in self._connection.execute("SELECT id FROM cases")}
+            new = []
+            for case in cases:
+                if (case.path, case.series_uid) in known or _is_in_folder_of(case, known):
+                    continue
+                new.append(case if case.id.lower() not in taken else told_apart(case))
+                taken.add(new[-1].id.lower())
             self._connection.executemany(
-                "INSERT OR IGNORE INTO cases (id, patient, path, series_uid) VALUES (?, ?, ?, ?)", _rows(cases)
+                "INSERT INTO cases (id, patient, path, series_uid, dicom_modality) VALUES (?, ?, ?, ?, ?)", _rows(new)
             )
-            return self._connection.total_changes - before
+            return len(new)
 
     def counts(self) -> dict[State, int]:
         """Number of cases in each state."""
@@ -188,7 +207,7 @@ class Catalogue:
             row = self._connection.execute(
                 "UPDATE cases SET state = 'running', attempts = attempts + 1 WHERE id = "
                 "(SELECT id FROM cases WHERE state = 'waiting' ORDER BY id LIMIT 1) "
-                "RETURNING id, patient, path, series_uid"
+                "RETURNING id, patient, path, series_uid, dicom_modality"
             ).fetchone()
         return Case(*row) if row else None
 
@@ -204,13 +223,14 @@ class Catalogue:
         vector = None if outcome.embedding is None else np.asarray(outcome.embedding, dtype="<f4").tobytes()
         values = (
             time.time(), outcome.seconds, outcome.model, outcome.weights_sha256, self.plan.sha256,
-            json.dumps(outcome.prompts), outcome.confidence, outcome.disagreement, outcome.segments, vector, case_id,
+            json.dumps(outcome.prompts), outcome.confidence, outcome.disagreement, outcome.segments, vector,
+            None if outcome.reading is None else outcome.reading.to_text(), case_id,
         )  # fmt: skip
         with self._changing():
             self._connection.execute(
                 "UPDATE cases SET state = 'done', reason = '', finished = ?, seconds = ?, model = ?, "
                 "weights_sha256 = ?, plan_sha256 = ?, prompts = ?, confidence = ?, disagreement = ?, segments = ?, "
-                "embedding = ? WHERE id = ?",
+                "embedding = ?, reading = ? WHERE id = ?",
                 values,
             )
 
@@ -253,6 +273,14 @@ class Catalogue:
             ).fetchone()
         return Decision(*row) if row else None
 
+    def last_decision(self) -> Decision | None:
+        """The decision that ``undo`` would take back."""
+        row = self._connection.execute(
+            "SELECT number, case_id, verdict, reviewer, at, folder, note FROM decisions "
+            "WHERE undone_at IS NULL ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        return Decision(*row) if row else None
+
     def history(self, case_id: str) -> list[tuple[Decision, bool]]:
         """Every decision about a case, oldest first, and whether it stands."""
         rows = self._connection.execute(
@@ -282,12 +310,31 @@ class Catalogue:
             )
         }
         rows = self._connection.execute(
-            "SELECT id, patient, path, series_uid, state, attempts, reason, finished, seconds, model, weights_sha256, "  # noqa: S608
-            f"prompts, confidence, segments, disagreement, embedding FROM cases {where} ORDER BY id",
+            "SELECT id, patient, path, series_uid, dicom_modality, state, attempts, reason, finished, seconds, model, "  # noqa: S608
+            "weights_sha256, prompts, confidence, segments, disagreement, embedding, reading "
+            f"FROM cases {where} ORDER BY id",
             one,
         ).fetchall()
         for row in rows:
             yield replace(_record(row), decision=standing.get(row[0]))
+
+    def readings(self) -> Iterator[tuple[float, Reading | None]]:
+        """Seconds and reading of every case that is done, one at a time: a million need no more memory than one."""
+        rows = self._connection.execute("SELECT seconds, reading FROM cases WHERE state = 'done'")
+        for seconds, text in rows:
+            yield seconds, Reading.from_text(text)
+
+    def _add_later_columns(self) -> None:
+        if not self._missing_columns():
+            return
+        with self._changing():
+            # Asked again: another process may have added them in between.
+            for column in self._missing_columns():
+                self._connection.execute(f"ALTER TABLE cases ADD COLUMN {column} TEXT")
+
+    def _missing_columns(self) -> list[str]:
+        there = {row[1] for row in self._connection.execute("PRAGMA table_info(cases)")}
+        return [column for column in _LATER_COLUMNS if column not in there]
 
     def _meta(self, key: str) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -313,18 +360,24 @@ def _connect(path: Path, journal: str = "WAL") -> sqlite3.Connection:
     return connection
 
 
-def _rows(cases: Iterable[Case]) -> list[tuple[str, str, str, str | None]]:
-    return [(case.id, case.patient, case.path, case.series_uid) for case in cases]
+def _rows(cases: Iterable[Case]) -> list[tuple[str, str, str, str | None, str | None]]:
+    return [(case.id, case.patient, case.path, case.series_uid, case.dicom_modality) for case in cases]
+
+
+def _is_in_folder_of(case: Case, known: set[tuple[str, str | None]]) -> bool:
+    """A series of one file was known by its folder as long as it was the only one there."""
+    return case.series_uid is not None and (str(PurePosixPath(case.path).parent), case.series_uid) in known
 
 
 def _record(row: tuple[Any, ...]) -> Record:
-    case = Case(*row[:4])
-    state, attempts, reason, finished = row[4:8]
-    seconds, model, weights, prompts, confidence, segments, disagreement, vector = row[8:]
+    case = Case(*row[:5])
+    state, attempts, reason, finished = row[5:9]
+    seconds, model, weights, prompts, confidence, segments, disagreement, vector, reading = row[9:]
     outcome = None
     if state == "done":
         embedding = None if vector is None else np.frombuffer(vector, dtype="<f4")
         outcome = Outcome(
-            seconds, model, weights, tuple(json.loads(prompts)), confidence, segments, disagreement, embedding
-        )
+            seconds, model, weights, tuple(json.loads(prompts)), confidence, segments, disagreement, embedding,
+            Reading.from_text(reading),
+        )  # fmt: skip
     return Record(case, state, attempts, reason, finished, outcome)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``overview.html``: every case with its picture, state, confidence and decision; one file, no script."""
+"""``overview.html``: what was found in how many cases, and every case with its picture; one file, no script."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import jinja2
 
 from unibiomed.cohort.annotate import AUTOMATIC, THUMBNAIL
 from unibiomed.cohort.catalogue import Catalogue, Record
+from unibiomed.cohort.tally import tally
 from unibiomed.volumes.atomic import atomic_path
 
 OVERVIEW = "overview.html"
@@ -27,7 +28,9 @@ def write_overview(catalogue: Catalogue, *, thumbnails: bool = True) -> Path:
         cohort=catalogue.cohort.name,
         counts=catalogue.counts(),
         reviewed=sum(record.decision is not None for record in records),
-        plan=catalogue.plan.model_dump(mode="json"),
+        plan=catalogue.plan,
+        asked=catalogue.plan.all_targets,
+        tally=tally(catalogue),
         rows=[_row(catalogue, record, thumbnails) for record in records],
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -45,6 +48,7 @@ def _row(catalogue: Catalogue, record: Record, thumbnails: bool) -> dict[str, An
         shown = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
     report = folder / "report.html"
     outcome, decision = record.outcome, record.decision
+    reading = outcome.reading if outcome else None
     return {
         "id": record.case.id,
         "patient": record.case.patient,
@@ -56,6 +60,10 @@ def _row(catalogue: Catalogue, record: Record, thumbnails: bool) -> dict[str, An
         "confidence": outcome.confidence if outcome else None,
         "disagreement": outcome.disagreement if outcome else None,
         "seconds": outcome.seconds if outcome else None,
+        "modality": reading.modality if reading else "",
+        "rule": reading.rule if reading else None,
+        "findings": reading.findings if reading else None,
+        "left_out": reading.left_out if reading else (),
         "verdict": decision.verdict if decision else "",
         "reviewer": decision.reviewer if decision else "",
     }

@@ -137,6 +137,24 @@ def scan_folder(folder: Path) -> dict[str, list[FileHeader]]:
     return {files[0].series_uid: files for files in lists}
 
 
+def scan_files(paths: Iterable[Path]) -> tuple[dict[str, list[FileHeader]], list[Path]]:
+    """Return the headers of the image series in ``paths`` by UID, and the files that look like DICOM and are not.
+
+    As ``scan_folder``, but one bad file hides none of the others.
+    """
+    series: dict[str, dict[str, FileHeader]] = {}
+    unreadable = []
+    for path in paths:
+        try:
+            header = _header(path)
+        except InputError:
+            unreadable.append(path)
+            continue
+        if header is not None:
+            series.setdefault(header.series_uid, {}).setdefault(header.sop_uid, header)
+    return {uid: list(files.values()) for uid, files in series.items()}, unreadable
+
+
 def pick_series(folder: Path, series_uid: str | None) -> list[FileHeader]:
     """Return the one series meant; several without a UID, or an unknown UID, raise InputError with the list."""
     series = scan_folder(folder)
@@ -219,19 +237,24 @@ def rescale_of(dataset: Dataset) -> tuple[float, float]:
 
 def _headers(paths: Iterable[Path]) -> Iterator[FileHeader]:
     for path in paths:
-        if path.name == "DICOMDIR" or not _looks_like_dicom(path):
-            continue
-        try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-            known = bool(dataset.get("SOPClassUID")) or bool(dataset.get("Rows"))
-            header = file_header(dataset, path)
-            is_image = dataset.get("Modality") not in _NOT_IMAGES and header.rows and header.columns
-        except READ_ERRORS as error:
-            raise InputError(f"{path} cannot be read as DICOM; remove it from the folder or copy it again.") from error
-        if not known:
-            raise InputError(f"{path} cannot be read as DICOM; remove it from the folder or copy it again.")
-        if is_image:
+        if (header := _header(path)) is not None:
             yield header
+
+
+def _header(path: Path) -> FileHeader | None:
+    """The header of a DICOM image, None for any other file; InputError for DICOM that cannot be read."""
+    if path.name == "DICOMDIR" or not _looks_like_dicom(path):
+        return None
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        known = bool(dataset.get("SOPClassUID")) or bool(dataset.get("Rows"))
+        header = file_header(dataset, path)
+        is_image = dataset.get("Modality") not in _NOT_IMAGES and header.rows and header.columns
+    except READ_ERRORS as error:
+        raise InputError(f"{path} cannot be read as DICOM; remove it from the folder or copy it again.") from error
+    if not known:
+        raise InputError(f"{path} cannot be read as DICOM; remove it from the folder or copy it again.")
+    return header if is_image else None
 
 
 def _looks_like_dicom(path: Path) -> bool:

@@ -6,12 +6,16 @@ from __future__ import annotations
 from unibiomed.errors import InputError
 
 
+class FrameMissing(InputError):
+    """A 4-D image was given without saying which of its frames is meant."""
+
+
 def choose_frame(n_frames: int, frame: int | None, name: str) -> int:
-    """Return the frame to read; raises InputError with the count where it must be chosen or does not exist."""
+    """Return the frame to read; FrameMissing, with their count, where it must be chosen, InputError for a wrong one."""
     if frame is None:
         if n_frames == 1:
             return 0
-        raise InputError(
+        raise FrameMissing(
             f"{name} is 4-D and holds {n_frames} frames (time points or channels); which one is meant? "
             f"Choose frame 0 to {n_frames - 1}."
         )

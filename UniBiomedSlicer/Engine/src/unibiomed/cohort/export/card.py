@@ -64,7 +64,7 @@ def _facts(
         ("splits, by patient", ", ".join(_split(samples, split) for split in SPLITS)),
         ("modalities", ", ".join(sorted({s.modality for s in samples}))),
         ("pre-annotated by", ", ".join(sorted({f"{o.model} ({o.weights_sha256[:12]})" for o in outcomes}))),
-        ("asked for", ", ".join(catalogue.plan.targets) or "nothing: prompt-free"),
+        ("asked for", ", ".join(catalogue.plan.all_targets) or "nothing: prompt-free"),
         ("identities", "kept" if keep_identity else "removed: running numbers instead of names"),
     ]
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from unibiomed.cohort.catalogue import Catalogue, Record
 from unibiomed.cohort.export.splits import Split, assign_splits
+from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.review import CaseFiles, Review
 from unibiomed.errors import InputError
 from unibiomed.tasks.phrases import make_phrase, parse_phrase
@@ -28,7 +29,7 @@ Which = Literal["corrected", "reviewed", "all"]
 class Sample:
     """One case to be exported. Image and segments are read when they are asked for, and not kept beyond the sample.
 
-    ``name`` is ``case-0007``, unless identities are kept; ``patient`` likewise.
+    ``name`` is ``case-0007``, unless identities are kept; ``patient`` likewise. ``plan`` is the one for this case.
     """
 
     name: str
@@ -36,12 +37,13 @@ class Sample:
     split: Split
     record: Record
     files: CaseFiles
-    modality_given: str | None
+    plan: Plan
 
     @cached_property
     def volume(self) -> Volume:
         """The image. InputError when it cannot be read any more."""
-        return read_volume(self.files.image, modality=self.modality_given, series_uid=self.record.case.series_uid)
+        plan, series = self.plan, self.record.case.series_uid
+        return read_volume(self.files.image, modality=plan.modality, series_uid=series, frame=plan.frame)
 
     @cached_property
     def segmentation(self) -> Segmentation:
@@ -94,7 +96,7 @@ def samples(
     patients = sorted({record.case.patient for record in catalogue.records()})
     splits = assign_splits({record.case.patient for record in chosen}, validation=validation, test=test, seed=seed)
     number_of = {record.case.id: number for number, record in enumerate(catalogue.records(), start=1)}
-    review = Review(catalogue)
+    review, plan = Review(catalogue), catalogue.plan
     for record in chosen:
         case = record.case
         yield Sample(
@@ -103,7 +105,7 @@ def samples(
             split=splits[case.patient],
             record=record,
             files=review.files(case.id),
-            modality_given=catalogue.plan.modality,
+            plan=plan.of(case),
         )
 
 
