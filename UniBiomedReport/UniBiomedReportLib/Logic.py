@@ -33,6 +33,7 @@ from UniBiomedSlicerLib.EngineService import engineService
 from UniBiomedSlicerLib.ReportStore import SEGMENTATION_ROLE, ReportError, ReportStore
 from UniBiomedSlicerLib.SegmentationWriter import SegmentationError, SegmentationWriter
 from UniBiomedSlicerLib.SegmentRegion import segmentRegion
+from UniBiomedSlicerLib.SegmentVoxels import boxOf, cutAt, largestSlice
 from UniBiomedSlicerLib.SlicedWork import SlicedWork
 from UniBiomedSlicerLib.SliceGeometry import arrayAxis, jumpToSlice
 
@@ -41,7 +42,6 @@ from UniBiomedReportLib.Conversation import Conversation
 from UniBiomedReportLib.Figures import FIGURES, figuresOf, withoutVoxels
 from UniBiomedReportLib.HtmlReport import plain
 from UniBiomedReportLib.ReportTask import ReportTask
-from UniBiomedReportLib.SegmentVoxels import boxOf, cutAt, largestSlice
 
 Done = Callable[[str], None]
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import slicer
 from UniBiomedSlicerLib.BoxMask import Box
+from UniBiomedSlicerLib.SegmentVoxels import boxOf, largestSlice
 from UniBiomedSlicerLib.SliceGeometry import AXES, arrayAxis, defaultAxis
 from UniBiomedSlicerLib.VolumeGeometry import anatomicalAxes, shapeOf, worldIjkToRas
-
-from UniBiomedReportLib.SegmentVoxels import boxOf, largestSlice
 
 SIDE = 480
 """Pixels of a picture's longer side."""

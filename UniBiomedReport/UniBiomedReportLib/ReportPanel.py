@@ -12,15 +12,15 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
+from UniBiomedSlicerLib.GroundedTextView import GroundedTextView
 from UniBiomedSlicerLib.ReportStore import ReportError
+from UniBiomedSlicerLib.SegmentHighlighter import SegmentHighlighter
 from UniBiomedSlicerLib.Signal import Signal
 
 from UniBiomedReportLib import Exporters, ReportDocument
 from UniBiomedReportLib.ExportMenu import ExportMenu
 from UniBiomedReportLib.Figures import FIGURES, confidenceText
-from UniBiomedReportLib.GroundedTextView import GroundedTextView
 from UniBiomedReportLib.Logic import UniBiomedReportLogic
-from UniBiomedReportLib.SegmentHighlighter import SegmentHighlighter
 from UniBiomedReportLib.SegmentTable import SegmentTable
 
 SAVE_MS = 250

@@ -60,7 +60,7 @@ def test_the_panel_and_the_views_are_pictured(host, monkeypatch, tmp_path):
     import photograph
     import render
     from PIL import Image
-    from UniBiomedReportLib.SegmentVoxels import boxOf, largestSlice
+    from UniBiomedSlicerLib.SegmentVoxels import boxOf, largestSlice
 
     monkeypatch.setenv("UNIBIOMED_INTERPRETER", sys.executable)
     wanted = os.environ.get("UNIBIOMED_SCREENSHOTS", "")

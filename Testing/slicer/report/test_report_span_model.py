@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "UniBiomedReport"))
-from UniBiomedReportLib.SpanModel import SpanModel
+from UniBiomedSlicerLib.SpanModel import SpanModel
 
 TEXT = "It shows the liver and a liver tumor (2.5 ml)."
 

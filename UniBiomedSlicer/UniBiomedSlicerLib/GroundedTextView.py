@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import qt
-from UniBiomedSlicerLib.Signal import Signal
 
-from UniBiomedReportLib.SpanModel import Span, SpanModel
+from UniBiomedSlicerLib.Signal import Signal
+from UniBiomedSlicerLib.SpanModel import Span, SpanModel
 
 SCHEME = "span:"
 LEAVE_MS = 150

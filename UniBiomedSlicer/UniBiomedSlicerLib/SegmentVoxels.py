@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from UniBiomedSlicerLib.BoxMask import Box, decode
 from UniBiomedSlicerLib.SegmentRegion import segmentRegion
 
