@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,10 @@ from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.review import Review
 from unibiomed.cohort.simulation import corrections_needed, queue_gain
 from unibiomed.cohort.strategies import STRATEGIES, at_random, least_confident, most_different, most_disagreement
+from unibiomed.volumes import Volume
+from unibiomed.volumes.masks import BoxMask
+from unibiomed.volumes.segmentation import Segment, Segmentation
+from unibiomed.volumes.writing import write_segmentation
 
 
 def _record(name: str, confidence: float = 0.5, disagreement: float | None = None, vector=None) -> Record:
@@ -88,6 +93,15 @@ def test_an_order_that_knows_the_bad_cases_spares_corrections_and_one_that_knows
     assert useless.low < 1.0 < useless.high
 
 
+def _segmentation(path: Path, *names: str) -> bytes:
+    """A ``.seg.nrrd`` with a segment a name; returns what is in the file."""
+    volume = Volume.from_array(np.arange(16, dtype=np.uint8).reshape(1, 4, 4), np.eye(4))
+    mask = BoxMask.from_full(np.ones(volume.shape, dtype=bool))
+    segments = tuple(Segment(name, name, mask) for name in names)
+    write_segmentation(path, Segmentation(volume.shape, volume.ijk_to_ras, segments), reference=volume)
+    return path.read_bytes()
+
+
 @pytest.fixture
 def review(tmp_path):
     cohort = tmp_path / "cohort"
@@ -100,7 +114,7 @@ def review(tmp_path):
             case = catalogue.claim()
             automatic = folder / AUTOMATIC / case.id
             automatic.mkdir(parents=True)
-            (automatic / SEGMENTATION).write_bytes(b"automatic")
+            _segmentation(automatic / SEGMENTATION, "automatic")
             catalogue.finish(case.id, Outcome(1.0, "m", "0" * 64, (), confidence, 1))
         yield Review(catalogue)
 
@@ -111,25 +125,29 @@ def _ask(review: Review, **request) -> dict:
 
 def test_a_conversation_goes_through_queue_files_correction_and_undo(review, tmp_path):
     assert [case["id"] for case in _ask(review, do="queue")["cases"]] == ["b", "a"]
+    before = Path(_ask(review, do="open", case="b")["files"]["segmentation"]).read_bytes()
     corrected = tmp_path / "mine.seg.nrrd"
-    corrected.write_bytes(b"corrected")
+    mine = _segmentation(corrected, "corrected")
     told = _ask(review, id=7, do="correct", case="b", reviewer="R", segmentation=str(corrected), text={"text": "x"})
     assert told == {"id": 7, "ok": True, "decision": {"case": "b", "verdict": "corrected", "reviewer": "R"}}
     files = _ask(review, do="open", case="b")["files"]
-    assert open(files["segmentation"], "rb").read() == b"corrected"  # noqa: PTH123, SIM115
-    assert json.loads(open(files["text"]).read()) == {"text": "x"}  # noqa: PTH123, SIM115
+    assert Path(files["segmentation"]).read_bytes() == mine
+    assert json.loads(Path(files["text"]).read_text()) == {
+        "format": "unibiomed.document/1", "text": "x", "spans": [], "segments": [], "edited": True,
+    }  # fmt: skip
     assert [case["id"] for case in _ask(review, do="queue")["cases"]] == ["a"]
     assert _ask(review, do="undo")["decision"]["case"] == "b"
-    assert open(_ask(review, do="open", case="b")["files"]["segmentation"], "rb").read() == b"automatic"  # noqa: PTH123, SIM115
-    assert (review.catalogue.folder / "reviewed" / "b" / "0001" / SEGMENTATION).read_bytes() == b"corrected"
+    assert Path(_ask(review, do="open", case="b")["files"]["segmentation"]).read_bytes() == before
+    assert (review.catalogue.folder / "reviewed" / "b" / "0001" / SEGMENTATION).read_bytes() == mine
 
 
 def test_a_second_correction_never_overwrites_the_first(review, tmp_path):
-    for content in (b"one", b"two"):
-        (tmp_path / "mine.seg.nrrd").write_bytes(content)
+    sent = []
+    for name in ("one", "two"):
+        sent.append(_segmentation(tmp_path / "mine.seg.nrrd", name))
         _ask(review, do="correct", case="a", reviewer="R", segmentation=str(tmp_path / "mine.seg.nrrd"))
     kept = sorted((review.catalogue.folder / "reviewed" / "a").glob(f"*/{SEGMENTATION}"))
-    assert [path.read_bytes() for path in kept] == [b"one", b"two"]
+    assert [path.read_bytes() for path in kept] == sent
 
 
 @pytest.mark.parametrize(
@@ -143,6 +161,10 @@ def test_a_second_correction_never_overwrites_the_first(review, tmp_path):
         ('{"do": "accept", "case": "a", "reviewer": " "}', "empty"),
         ('{"do": "queue", "strategy": "best"}', "no strategy"),
         ('{"do": "correct", "case": "a", "reviewer": "R", "segmentation": "/nowhere"}', ".seg.nrrd"),
+        ('{"do": "correct", "case": "a", "reviewer": "R"}', "holds a segmentation or a text"),
+        ('{"do": "correct", "case": "a", "reviewer": "R", "text": "x"}', "JSON object with text and spans"),
+        ('{"do": "draft", "case": "a", "reviewer": "R"}', "holds a segmentation or a text"),
+        ('{"do": "draft", "case": "x", "reviewer": "R", "text": {"text": ""}}', "no case x"),
     ],
 )
 def test_a_wrong_line_is_answered_with_a_sentence_and_the_conversation_goes_on(review, line, said):

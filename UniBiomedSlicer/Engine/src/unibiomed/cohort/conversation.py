@@ -2,8 +2,16 @@
 """A review over lines of JSON: how Slicer's page talks with a catalogue on the same machine.
 
 One request a line, one answer a line, in order: ``{"id": 1, "do": "queue", "strategy": "random"}`` is answered by
-``{"id": 1, "ok": true, ...}`` or ``{"id": 1, "ok": false, "message": "One sentence."}``. A decision is on disk before
-its answer is written. The conversation ends when its input does.
+``{"id": 1, "ok": true, ...}`` or ``{"id": 1, "ok": false, "message": "One sentence."}``. A decision, and a draft, is on
+disk before its answer is written. The conversation ends when its input does.
+
+- ``status``; ``queue`` (``strategy``); ``cases`` (``first``)
+- ``open`` (``case``; ``reviewer``): the files and the report as they stand, with the reviewer's draft if he has one
+- ``draft`` (``case``, ``reviewer``; ``segmentation``, ``text``): keep work that is not decided; ``discard``: drop it
+- ``accept``, ``reject`` (``case``, ``reviewer``; ``note``); ``correct`` (also ``segmentation``, ``text``, one or both)
+- ``undo``: take the last decision back
+
+``segmentation`` is the path of a ``.seg.nrrd`` file, ``text`` a report as ``cohort.texts`` describes it.
 """
 
 from __future__ import annotations
@@ -14,9 +22,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unibiomed.cohort.catalogue import Decision, Record
+from unibiomed.cohort.drafts import Draft
 from unibiomed.cohort.review import Review
 from unibiomed.cohort.strategies import STRATEGIES
 from unibiomed.errors import InputError, UniBiomedError
+from unibiomed.volumes.dicom_files import pick_series
 
 MOST_LISTED = 500
 
@@ -62,29 +72,66 @@ def _status(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _queue(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
     records = review.queue(str(request.get("strategy", "least-confident")))
-    return {"waiting": len(records), "cases": [_case(record) for record in records[:MOST_LISTED]]}
+    return {"waiting": len(records), "cases": [_case(review, record) for record in records[:MOST_LISTED]]}
 
 
 def _cases(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
     records = list(review.catalogue.records())
     first = int(request.get("first", 0))
-    return {"total": len(records), "cases": [_case(record) for record in records[first : first + MOST_LISTED]]}
+    return {"total": len(records), "cases": [_case(review, record) for record in records[first : first + MOST_LISTED]]}
 
 
 def _open(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
-    files = review.files(str(request["case"]))
-    record = review.catalogue.record(str(request["case"]))
+    opened = review.open(str(request["case"]), str(request.get("reviewer", "")))
+    record, files, report = opened.record, opened.files, opened.report
+    phrases = {head.id: head.phrase for head in opened.heads}
+    names = {head.id: head.name for head in opened.heads}
     return {
-        "case": _case(record),
+        "case": _case(review, record),
         "series_uid": record.case.series_uid,
         "files": {
             "image": str(files.image),
+            "first": _first_of_series(record, files.image),
             "segmentation": str(files.segmentation),
             "result": str(files.result),
             "text": str(files.text) if files.text else None,
             "thumbnail": str(files.thumbnail) if files.thumbnail else None,
         },
+        "report": {
+            "text": report.text,
+            "spans": [span.model_dump(mode="json") for span in report.spans],
+            "author": report.author,
+            "findings": [
+                {
+                    "sentence": remark.sentence,
+                    "segments": list(remark.segments),
+                    "names": [names[segment] for segment in remark.segments],
+                    "phrases": [phrases[segment] for segment in remark.segments],
+                }
+                for remark in report.remarks()
+            ],
+        },
+        "draft": None if opened.draft is None else _draft_facts(opened.draft),
+        "others": [_draft_facts(draft) for draft in opened.others],
+        "problem": opened.problem,
     }
+
+
+def _first_of_series(record: Record, image: Path) -> str | None:
+    """The first file of the case's own series where its folder holds DICOM files, of other series as well perhaps."""
+    if record.case.series_uid is None or not image.is_dir():
+        return None
+    return str(pick_series(image, record.case.series_uid)[0].path)
+
+
+def _draft(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
+    segmentation, text = _changed(request)
+    draft = review.draft(str(request["case"]), str(request.get("reviewer", "")), segmentation, text)
+    return {"draft": _draft_facts(draft)}
+
+
+def _discard(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"discarded": review.drafts.discard(str(request["case"]), str(request.get("reviewer", "")))}
 
 
 def _accept(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,12 +143,9 @@ def _reject(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _correct(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
-    text = request.get("text")
-    if text is not None and not isinstance(text, dict):
-        raise InputError("The corrected text is a JSON object with text and spans.")
-    file = Path(str(request["segmentation"]))
+    segmentation, text = _changed(request)
     note = str(request.get("note", ""))
-    return _decided(review.correct(str(request["case"]), str(request["reviewer"]), file, text, note))
+    return _decided(review.correct(str(request["case"]), str(request["reviewer"]), segmentation, text, note))
 
 
 def _undo(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,15 +161,32 @@ _VERBS: dict[str, Callable[[Review, Mapping[str, Any]], dict[str, Any]]] = {
     "accept": _accept,
     "correct": _correct,
     "reject": _reject,
+    "draft": _draft,
+    "discard": _discard,
     "undo": _undo,
 }
+
+
+def _changed(request: Mapping[str, Any]) -> tuple[Path | None, Any]:
+    """Path of the changed segmentation and the changed text, None for what stays; the text is checked where it goes."""
+    segmentation = request.get("segmentation")
+    return None if segmentation is None else Path(str(segmentation)), request.get("text")
+
+
+def _draft_facts(draft: Draft) -> dict[str, Any]:
+    return {
+        "reviewer": draft.reviewer,
+        "at": draft.at,
+        "segmentation": draft.segmentation is not None,
+        "text": draft.text is not None,
+    }
 
 
 def _decided(decision: Decision) -> dict[str, Any]:
     return {"decision": {"case": decision.case_id, "verdict": decision.verdict, "reviewer": decision.reviewer}}
 
 
-def _case(record: Record) -> dict[str, Any]:
+def _case(review: Review, record: Record) -> dict[str, Any]:
     outcome = record.outcome
     return {
         "id": record.case.id,
@@ -137,4 +198,5 @@ def _case(record: Record) -> dict[str, Any]:
         "disagreement": outcome.disagreement if outcome else None,
         "verdict": record.decision.verdict if record.decision else None,
         "reviewer": record.decision.reviewer if record.decision else None,
+        "drafts": [draft.reviewer for draft in review.drafts.open_ones(record.case.id)],
     }

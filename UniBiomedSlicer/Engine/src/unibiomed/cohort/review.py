@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT, SEGMENTATION, THUMBNAIL
 from unibiomed.cohort.catalogue import Catalogue, Decision, Record
+from unibiomed.cohort.drafts import Draft, Drafts
 from unibiomed.cohort.strategies import ordered
+from unibiomed.cohort.texts import TEXT, ReportText, checked_text, model_text, read_text, write_text
 from unibiomed.errors import InputError
 from unibiomed.volumes.atomic import atomic_folder
+from unibiomed.volumes.compact_nrrd import copy_compact
+from unibiomed.volumes.segment_heads import SegmentHead, read_heads
 
 REVIEWED = "reviewed"
-TEXT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,37 @@ class CaseFiles:
     thumbnail: Path | None
 
 
+@dataclass(frozen=True)
+class OpenedCase:
+    """A case as a reviewer sees it: with his draft in ``files.segmentation`` and ``report`` where he has one.
+
+    ``others`` are drafts of other reviewers, who may be at work on it; ``problem`` says in a sentence what is wrong
+    with a draft that could not be taken up.
+    """
+
+    record: Record
+    files: CaseFiles
+    report: ReportText
+    heads: tuple[SegmentHead, ...]
+    draft: Draft | None = None
+    others: tuple[Draft, ...] = ()
+    problem: str = ""
+
+
 class Review:
     """What can be done with one catalogue by a person."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         """``catalogue`` stays the caller's, who closes it."""
         self.catalogue = catalogue
+        self.drafts = Drafts(catalogue)
 
     def queue(self, strategy: str) -> list[Record]:
         """The cases that nobody decided on, next one first."""
         return ordered(self.catalogue, strategy)
 
     def files(self, case_id: str) -> CaseFiles:
-        """Files of a case that is done. InputError when it is not, or its files are gone."""
+        """Files of a case that is done, as they stand. InputError when it is not, or its files are gone."""
         record = self.catalogue.record(case_id)
         if record.state != "done":
             raise InputError(f"The case {case_id} is {record.state}; only one that is done has files to review.")
@@ -57,6 +77,23 @@ class Review:
         image = self.catalogue.cohort / record.case.path
         return CaseFiles(image, segmentation, automatic / RESULT, text, picture if picture.is_file() else None)
 
+    def open(self, case_id: str, reviewer: str = "", *, with_draft: bool = True) -> OpenedCase:
+        """A case to look at, with the draft of ``reviewer`` unless it is not wanted. InputError as of ``files``."""
+        files = self.files(case_id)
+        draft, problem, others = None, "", self.drafts.others(case_id, reviewer)
+        heads = read_heads(files.segmentation)
+        if with_draft:
+            try:
+                draft = self.drafts.find(case_id, reviewer)
+                if draft is not None and draft.segmentation is not None:
+                    heads = read_heads(draft.segmentation)
+                    files = replace(files, segmentation=draft.segmentation)
+            except InputError as error:
+                draft, problem = None, str(error)
+        text = draft.text if draft is not None and draft.text is not None else self._standing(files, heads)
+        report = text.only(head.id for head in heads)
+        return OpenedCase(self.catalogue.record(case_id), files, report, heads, draft, tuple(others), problem)
+
     def accept(self, case_id: str, reviewer: str, note: str = "") -> Decision:
         """The result is right as it is (or as it was corrected before)."""
         record = self.catalogue.record(case_id)
@@ -68,26 +105,81 @@ class Review:
         return self.catalogue.decide(case_id, "rejected", reviewer, note=note)
 
     def correct(
-        self, case_id: str, reviewer: str, segmentation: Path, text: dict | None = None, note: str = ""
+        self,
+        case_id: str,
+        reviewer: str,
+        segmentation: Path | None = None,
+        text: dict[str, Any] | None = None,
+        note: str = "",
     ) -> Decision:
-        """Keep a corrected segmentation (``.seg.nrrd``), and a corrected text with its spans, as a new version.
+        """Keep a corrected segmentation (``.seg.nrrd``), a corrected text (see ``texts``) or both, as a new version.
 
-        The files are copied and on disk before the decision is written; earlier versions are never touched.
+        A part that is None stays as it stands. The files are copied and on disk before the decision is written; earlier
+        versions are never touched. InputError for files or a text that are not right: then nothing is written.
         """
-        if not segmentation.name.endswith(".seg.nrrd") or not segmentation.is_file():
-            raise InputError(f"{segmentation} is not a .seg.nrrd file; save the segmentation as one.")
-        if self.catalogue.record(case_id).state != "done":
-            raise InputError(f"The case {case_id} is not done; only one that is done can be corrected.")
+        if segmentation is None and text is None:
+            raise InputError("A correction holds a segmentation or a text; accept what is right as it is.")
+        files, heads, told = self._checked(self.open(case_id, with_draft=False), segmentation, text)
+        if told is None and files.text is not None:
+            told = read_text(files.text).only(head.id for head in heads)
         base = self.catalogue.folder / REVIEWED / case_id
         taken = [int(path.name) for path in base.glob("*") if path.name.isdigit()]
         version = f"{max(taken, default=0) + 1:04d}"
         with atomic_folder(base / version) as scratch:
-            shutil.copyfile(segmentation, scratch / SEGMENTATION)
-            if text is not None:
-                (scratch / TEXT).write_text(json.dumps(text, indent=1), encoding="utf-8")
+            copy_compact(segmentation or files.segmentation, scratch / SEGMENTATION)
+            if told is not None:
+                write_text(scratch / TEXT, told, heads)
         folder = f"{REVIEWED}/{case_id}/{version}"
-        return self.catalogue.decide(case_id, "corrected", reviewer, folder=folder, note=note)
+        decision = self.catalogue.decide(case_id, "corrected", reviewer, folder=folder, note=note)
+        self.drafts.clear(case_id, decision.reviewer, segmentation=segmentation is not None, text=text is not None)
+        return decision
+
+    def draft(
+        self, case_id: str, reviewer: str, segmentation: Path | None = None, text: dict[str, Any] | None = None
+    ) -> Draft:
+        """Keep work that is not decided yet; a part that is None stays as the open draft has it.
+
+        ``reviewer`` may be empty: the next one who opens the case goes on with it. InputError as of ``correct``.
+        """
+        if segmentation is None and text is None:
+            raise InputError("A draft holds a segmentation or a text.")
+        _, heads, told = self._checked(self.open(case_id, reviewer), segmentation, text)
+        return self.drafts.save(case_id, reviewer, segmentation, told, heads)
 
     def undo(self) -> Decision | None:
-        """Take the last decision back; its files stay."""
+        """Take the last decision back; its files stay, and what a correction changed is a draft of its reviewer again.
+
+        None where there is no decision.
+        """
+        last = self.catalogue.last_decision()
+        if last is not None and last.verdict == "corrected" and last.folder is not None:
+            self._draft_again(last, self.catalogue.folder / last.folder)
         return self.catalogue.undo()
+
+    def _standing(self, files: CaseFiles, heads: tuple[SegmentHead, ...]) -> ReportText:
+        """The reviewer's text, else the model's; empty where neither wrote one."""
+        if files.text is not None:
+            return read_text(files.text)
+        return model_text(files.result, heads) if files.result.is_file() else ReportText()
+
+    def _checked(
+        self, opened: OpenedCase, segmentation: Path | None, text: dict[str, Any] | None
+    ) -> tuple[CaseFiles, tuple[SegmentHead, ...], ReportText | None]:
+        """What a reviewer sends, looked at before anything is written: files, segments, text (None: not sent)."""
+        heads = opened.heads
+        if segmentation is not None:
+            if not segmentation.name.endswith(".seg.nrrd") or not segmentation.is_file():
+                raise InputError(f"{segmentation} is not a .seg.nrrd file; save the segmentation as one.")
+            heads = read_heads(segmentation)
+        return opened.files, heads, None if text is None else checked_text(text, heads)
+
+    def _draft_again(self, decision: Decision, folder: Path) -> None:
+        """What a correction holds as a draft, written before the correction is taken back so that no kill loses it."""
+        try:
+            if self.drafts.find(decision.case_id, decision.reviewer) is not None:
+                return
+            heads = read_heads(folder / SEGMENTATION)
+            text = read_text(folder / TEXT) if (folder / TEXT).is_file() else None
+        except InputError:
+            return  # broken files are nothing to go on with; they stay where they are
+        self.drafts.save(decision.case_id, decision.reviewer, folder / SEGMENTATION, text, heads)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from unibiomed.tasks.results import Extent, TextSpan
@@ -75,6 +76,23 @@ def sentence_case(text: str) -> str:
 def full_stop(text: str) -> str:
     """``text`` ending in exactly one mark."""
     return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def sentence_bounds(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the sentence of ``text`` that holds ``start``..``end`` begins and ends (excluded), without blanks around.
+
+    A full stop within a number does not end it."""
+    stops = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|\n+", text)]
+    first = max((stop for stop in stops if stop <= start), default=0)
+    last = min((stop for stop in stops if stop >= end), default=len(text))
+    inside = text[first:last]
+    return first + len(inside) - len(inside.lstrip()), first + len(inside.rstrip())
+
+
+def sentence_around(text: str, start: int, end: int) -> str:
+    """The sentence of ``text`` that holds ``start``..``end``."""
+    first, last = sentence_bounds(text, start, end)
+    return text[first:last]
 
 
 def picture_name(modality: str | None, site: str | None) -> str:

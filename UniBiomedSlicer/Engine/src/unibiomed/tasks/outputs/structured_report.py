@@ -43,7 +43,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, generate_uid
 
 from unibiomed.errors import InputError
-from unibiomed.tasks.compose import full_stop, sentence_case, span_text
+from unibiomed.tasks.compose import full_stop, sentence_around, sentence_case, span_text
 from unibiomed.tasks.outputs.document import Document, DocumentSegment, Instance
 from unibiomed.tasks.phrases import parse_phrase
 from unibiomed.volumes.modalities import base_modality
@@ -225,14 +225,6 @@ def _said(document: Document, item: DocumentSegment) -> Iterable[str]:
         yield f"Seen on {f'{axis} ' if axis else ''}{span_text(item.slices)}, counted from 0."
     if item.confidence is not None:
         yield UNCALIBRATED
-
-
-def sentence_around(text: str, start: int, end: int) -> str:
-    """The sentence of ``text`` that holds ``start``..``end``; a full stop within a number does not end it."""
-    stops = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|\n+", text)]
-    first = max((stop for stop in stops if stop <= start), default=0)
-    last = min((stop for stop in stops if stop >= end), default=len(text))
-    return text[first:last].strip()
 
 
 def _referenced(document: Document, item: DocumentSegment, number: int) -> ReferencedSegment:
