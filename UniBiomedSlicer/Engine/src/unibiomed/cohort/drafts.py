@@ -24,7 +24,7 @@ from unibiomed.cohort.texts import ReportText, parse_text, to_json
 from unibiomed.errors import InputError
 from unibiomed.volumes.atomic import atomic_path, sweep
 from unibiomed.volumes.compact_nrrd import copy_compact
-from unibiomed.volumes.segment_heads import SegmentHead
+from unibiomed.volumes.segment_heads import SegmentHead, read_heads
 
 DRAFTS = "drafts"
 FORMAT = "unibiomed.draft/1"
@@ -142,6 +142,13 @@ class Drafts:
             if (segmentation or draft.segmentation is None) and (text or draft.text is None):
                 _delete(folder)
 
+    def is_kept(self, case_id: str, reviewer: str) -> bool:
+        """Whether there is a draft of ``reviewer``, open or closed by a decision that may be taken back."""
+        try:
+            return any(self._read(self._folder(case_id, name)) for name in dict.fromkeys((reviewer, "")))
+        except InputError:
+            return True
+
     def _open(self, case_id: str) -> list[tuple[Path, Draft]]:
         found = []
         for folder in (self.catalogue.folder / DRAFTS / case_id).glob("*"):
@@ -185,6 +192,8 @@ class Drafts:
             raise InputError(f"The draft {path} is broken and is left out ({error!r}).") from error
         if segmentation is not None and not segmentation.is_file():
             raise InputError(f"The draft {path} is broken and is left out (its segmentation is gone).")
+        if segmentation is not None:
+            read_heads(segmentation)  # a torn file is found out now, not when it is needed
         text = None if told is None else parse_text(told, f"The draft {path} is broken and is left out")
         return Draft(reviewer, at, after, segmentation, text)
 

@@ -175,9 +175,9 @@ class Review:
 
     def _draft_again(self, decision: Decision, folder: Path) -> None:
         """What a correction holds as a draft, written before the correction is taken back so that no kill loses it."""
+        if self.drafts.is_kept(decision.case_id, decision.reviewer):
+            return  # newer work, or work that the correction did not hold
         try:
-            if self.drafts.find(decision.case_id, decision.reviewer) is not None:
-                return
             heads = read_heads(folder / SEGMENTATION)
             text = read_text(folder / TEXT) if (folder / TEXT).is_file() else None
         except InputError:
