@@ -9,6 +9,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/cli/agreement.py
   Engine/src/unibiomed/cli/annotate.py
   Engine/src/unibiomed/cli/app.py
+  Engine/src/unibiomed/cli/cohort_tables.py
   Engine/src/unibiomed/cli/demo.py
   Engine/src/unibiomed/cli/evaluate.py
   Engine/src/unibiomed/cli/export.py
@@ -31,9 +32,11 @@ set(ENGINE_FILES
   Engine/src/unibiomed/cohort/cases.py
   Engine/src/unibiomed/cohort/catalogue.py
   Engine/src/unibiomed/cohort/conversation.py
+  Engine/src/unibiomed/cohort/drafts.py
   Engine/src/unibiomed/cohort/export/__init__.py
   Engine/src/unibiomed/cohort/export/card.py
   Engine/src/unibiomed/cohort/export/dicom.py
+  Engine/src/unibiomed/cohort/export/facts.py
   Engine/src/unibiomed/cohort/export/labels.py
   Engine/src/unibiomed/cohort/export/nnunet.py
   Engine/src/unibiomed/cohort/export/parquet.py
@@ -47,11 +50,19 @@ set(ENGINE_FILES
   Engine/src/unibiomed/cohort/overview.html.j2
   Engine/src/unibiomed/cohort/overview.py
   Engine/src/unibiomed/cohort/plan.py
+  Engine/src/unibiomed/cohort/preview.py
   Engine/src/unibiomed/cohort/ray_runner.py
+  Engine/src/unibiomed/cohort/reading.py
   Engine/src/unibiomed/cohort/review.py
+  Engine/src/unibiomed/cohort/rules.py
   Engine/src/unibiomed/cohort/run.py
   Engine/src/unibiomed/cohort/simulation.py
+  Engine/src/unibiomed/cohort/stated.py
   Engine/src/unibiomed/cohort/strategies.py
+  Engine/src/unibiomed/cohort/tally.py
+  Engine/src/unibiomed/cohort/texts.py
+  Engine/src/unibiomed/cohort/unsaid.py
+  Engine/src/unibiomed/cohort/walking.py
   Engine/src/unibiomed/engine/__init__.py
   Engine/src/unibiomed/engine/capabilities.py
   Engine/src/unibiomed/engine/engine.py
@@ -76,7 +87,10 @@ set(ENGINE_FILES
   Engine/src/unibiomed/evaluation/agreement.py
   Engine/src/unibiomed/evaluation/agreement_page.py
   Engine/src/unibiomed/evaluation/calibration.py
+  Engine/src/unibiomed/evaluation/case_reports.py
   Engine/src/unibiomed/evaluation/clustered.py
+  Engine/src/unibiomed/evaluation/comparison.py
+  Engine/src/unibiomed/evaluation/export_facts.py
   Engine/src/unibiomed/evaluation/exported.py
   Engine/src/unibiomed/evaluation/fit_presence.py
   Engine/src/unibiomed/evaluation/goals.py
@@ -85,9 +99,22 @@ set(ENGINE_FILES
   Engine/src/unibiomed/evaluation/phantoms.py
   Engine/src/unibiomed/evaluation/questions.py
   Engine/src/unibiomed/evaluation/results.py
+  Engine/src/unibiomed/evaluation/reviewed/__init__.py
+  Engine/src/unibiomed/evaluation/reviewed/cases.py
+  Engine/src/unibiomed/evaluation/reviewed/decathlon.py
+  Engine/src/unibiomed/evaluation/reviewed/files.py
+  Engine/src/unibiomed/evaluation/reviewed/formats.py
+  Engine/src/unibiomed/evaluation/reviewed/labelled.py
+  Engine/src/unibiomed/evaluation/reviewed/nnunet.py
+  Engine/src/unibiomed/evaluation/reviewed/parquet.py
+  Engine/src/unibiomed/evaluation/reviewed/stacking.py
+  Engine/src/unibiomed/evaluation/reviewed/unibiomed_pictures.py
   Engine/src/unibiomed/evaluation/scoring.py
   Engine/src/unibiomed/evaluation/statistics.py
+  Engine/src/unibiomed/evaluation/text_answers.py
   Engine/src/unibiomed/evaluation/text_metrics.py
+  Engine/src/unibiomed/evaluation/text_questions.py
+  Engine/src/unibiomed/evaluation/unmeasured.py
   Engine/src/unibiomed/evaluation/volumes.py
   Engine/src/unibiomed/model/__init__.py
   Engine/src/unibiomed/model/api.py
@@ -217,6 +244,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/tasks/unnamed.py
   Engine/src/unibiomed/training/__init__.py
   Engine/src/unibiomed/training/aids.py
+  Engine/src/unibiomed/training/augmentation.py
   Engine/src/unibiomed/training/batching.py
   Engine/src/unibiomed/training/conversations.py
   Engine/src/unibiomed/training/curves.py
@@ -248,6 +276,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/training/vocabulary.py
   Engine/src/unibiomed/volumes/__init__.py
   Engine/src/unibiomed/volumes/atomic.py
+  Engine/src/unibiomed/volumes/compact_nrrd.py
   Engine/src/unibiomed/volumes/dicom_files.py
   Engine/src/unibiomed/volumes/dicom_frames.py
   Engine/src/unibiomed/volumes/dicom_geometry.py
@@ -264,6 +293,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/volumes/reading_itk.py
   Engine/src/unibiomed/volumes/reading_nifti.py
   Engine/src/unibiomed/volumes/reading_nrrd.py
+  Engine/src/unibiomed/volumes/segment_heads.py
   Engine/src/unibiomed/volumes/segmentation.py
   Engine/src/unibiomed/volumes/slicing.py
   Engine/src/unibiomed/volumes/statistics.py

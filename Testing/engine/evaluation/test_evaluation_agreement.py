@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
@@ -128,7 +129,7 @@ def test_page_and_data_say_how_empty_masks_were_treated(tmp_path):
     b = [_answer("one", _box(1, 2, 2), _box(1, 2, 2)), _answer("two", NOTHING, _box(1, 2, 2), "<b>odd</b>")]
     settings = {"data": "set", "split": "test", "unit": "mm", "tolerance": "2 mm", "questions": 2}
     comparison = Comparison((summarise("A", a), summarise("B", b)), (tuple(a), tuple(b)), compare(a, b), settings)
-    page, data = save(comparison, tmp_path / "out")
+    page, data, table = save(comparison, tmp_path / "out")
     text = page.read_text(encoding="utf-8")
     assert "Metrics Reloaded" in text
     assert "<script" not in text
@@ -138,3 +139,7 @@ def test_page_and_data_say_how_empty_masks_were_treated(tmp_path):
     assert document["b_minus_a"][0]["dice"]["higher"] == 1
     assert any("Metrics Reloaded" in note for note in document["notes"])
     assert len(document["answers"][0]) == 2
+    lines = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert {line["model"] for line in lines} == {"A", "B", "B minus A"}
+    dice = {line["model"]: float(line["value"]) for line in lines if (line["figure"], line["phrase"]) == ("dice", "all")}
+    assert dice["B minus A"] == pytest.approx(dice["B"] - dice["A"], abs=1e-4)

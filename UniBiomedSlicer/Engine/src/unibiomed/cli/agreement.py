@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unibiomed.cli.opening import check_folder, open_model
 from unibiomed.cli.terminal import Terminal
@@ -14,82 +14,98 @@ from unibiomed.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unibiomed.evaluation.agreement import Answer
     from unibiomed.evaluation.agreement_page import Comparison
+    from unibiomed.evaluation.exported import Asked
+    from unibiomed.evaluation.reviewed.cases import ReviewedSet
+    from unibiomed.tasks.catalogue import Catalogue
 
-_SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
+_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
-def agreement_command(
-    data: Path | None,
-    catalogue: Path | None,
-    split: str | None,
-    models: list[str],
-    tolerance: float,
-    output: Path,
-    device: str,
-    dtype: str,
-    terminal: Terminal,
-) -> None:
-    """Measure ``models`` (one, or A and B) on an export or a catalogue, and write page and data to ``output``."""
-    if data is not None and catalogue is not None:
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for: on which data, which ``split``, of which ``models``, which ``tasks`` (None: all)."""
+
+    data: Path | None
+    catalogue: Path | None
+    split: str | None
+    models: list[str]
+    tasks: list[str] | None
+    tolerance: float
+    pictures: int
+
+
+def agreement_command(wanted: Wanted, output: Path, device: str, dtype: str, terminal: Terminal) -> None:
+    """Measure one model, or A and B, on an export or a catalogue, and write page, data and table to ``output``."""
+    if wanted.data is not None and wanted.catalogue is not None:
         raise InputError("Give --data or --catalogue, not both.")
-    if split is not None and split not in _SPLITS:
-        raise InputError(f"There is no split {split[:40]!r}; choose train, validation or test.")
+    if wanted.split is not None and wanted.split not in _SPLITS:
+        raise InputError(f"There is no split {wanted.split[:40]!r}; choose train, validation or test.")
     check_folder(output)
     try:
-        from unibiomed.evaluation.agreement import compare, summarise
-        from unibiomed.evaluation.agreement_page import Comparison, save
+        from unibiomed.evaluation.agreement_page import save
+        from unibiomed.evaluation.comparison import comparison_of
+        from unibiomed.evaluation.exported import TASKS, ask, known_targets, unknown_to
     except ModuleNotFoundError as error:
         raise InputError(f"Evaluation needs {error.name}; install it: pip install 'unibiomed[evaluation]'.") from error
-    answers: list[tuple[Answer, ...]] = []
-    names: list[str] = []
-    for number, name in enumerate(models):
+
+    tasks = tuple(dict.fromkeys(wanted.tasks or TASKS))
+    for task in tasks:
+        if task not in TASKS:
+            raise InputError(f"There is no task {task[:40]!r} to measure on reviewed cases; use {', '.join(TASKS)}.")
+    # What is wrong with the data is told before a model is loaded.
+    known = known_targets()
+    reviewed = _read(wanted, known)
+    asked: dict[str, Asked] = {}
+    unknown: dict[str, tuple[str, ...]] = {}
+    for number, name in enumerate(wanted.models):
         model = open_model(name, device, dtype, terminal)
-        # Two models may say the same of themselves; then the names that the user gave tell them apart.
-        names.append(name if model.info.name in names else model.info.name)
-        with terminal.working("pictures" if data else "cases") as work:
-            asked = {
-                "progress": work.progress,
-                "cancelled": work.cancelled,
-                "stage": "AB"[number] if models[1:] else "Asking",
-            }
-            answers.append(tuple(_ask(model, data, catalogue, split, tolerance, asked)))
+        if number == 0:
+            known = known_targets(model)
+            reviewed = _read(wanted, known)
+        # Two models may say the same of themselves; then the names that the user gave tell them apart, if they can.
+        shown = next(word for word in (model.info.name, name, f"{name} (B)") if word not in asked)
+        with terminal.working("cases") as work:
+            asked[shown] = ask(
+                model,
+                reviewed,
+                known,
+                wanted.tolerance,
+                tasks=tasks,
+                pictures=wanted.pictures,
+                progress=work.progress,
+                cancelled=work.cancelled,
+                stage="AB"[number] if wanted.models[1:] else "Asking",
+            )
+        unknown[shown] = unknown_to(model, reviewed.cases) if "segment" in tasks and not reviewed.flat else ()
     settings = {
-        "data": str((data or catalogue).resolve().name),
-        "split": split or ("test" if data else "all reviewed"),
-        "unit": "pixels" if data else "mm",
-        "tolerance": f"{tolerance:g} {'pixels' if data else 'mm'}",
-        "questions": len(answers[0]),
+        "data": str((wanted.data or wanted.catalogue).resolve().name),
+        "format": reviewed.kind,
+        "split": wanted.split or ("test" if wanted.data else "all reviewed"),
+        "cases": len(reviewed.cases),
+        "unit": reviewed.unit,
+        "tolerance": f"{wanted.tolerance:g} {reviewed.unit}",
+        "questions": len(next(iter(asked.values())).answers),
+        "pictures a case asked in words": f"at most {wanted.pictures}",
     }
-    comparison = Comparison(
-        tuple(summarise(name, some) for name, some in zip(names, answers, strict=True)),
-        tuple(answers),
-        compare(*answers) if len(answers) == 2 else (),
-        settings,
-    )
-    page, file = save(comparison, output)
+    comparison = comparison_of(asked, reviewed, known, tasks, settings, unknown)
+    paths = save(comparison, output)
     terminal.show(comparison.to_json(), *_tables(comparison))
-    terminal.note(f"Written: {page}, {file}")
+    for figures, reason in comparison.unmeasured:
+        terminal.note(f"Not measured: {figures}: {reason}.")
+    terminal.note(f"Written: {', '.join(str(path) for path in paths)}")
 
 
-def _ask(
-    model: Any,
-    data: Path | None,
-    catalogue: Path | None,
-    split: str | None,
-    tolerance: float,
-    asked: dict[str, Callable[..., Any] | str],
-) -> list[Answer]:
-    if data is not None:
-        from unibiomed.evaluation.exported import ask_export
+def _read(wanted: Wanted, known: Catalogue) -> ReviewedSet:
+    if wanted.data is not None:
+        from unibiomed.evaluation.reviewed.formats import read_export
 
-        return ask_export(model, data, _SPLITS[split or "test"], tolerance, **asked)
-    from unibiomed.cohort.catalogue import Catalogue
-    from unibiomed.cohort.measure import ask_catalogue
+        return read_export(wanted.data, _SPLITS[wanted.split or "test"], known)
+    from unibiomed.cohort.catalogue import Catalogue as CohortCatalogue
+    from unibiomed.cohort.measure import reviewed_set
 
-    with Catalogue(catalogue) as opened:
-        return ask_catalogue(model, opened, tolerance, split={"val": "validation"}.get(split, split), **asked)
+    with CohortCatalogue(wanted.catalogue) as opened:
+        return reviewed_set(opened, split=_SPLITS[wanted.split] if wanted.split else None)
 
 
 def _tables(comparison: Comparison) -> list[Table]:
@@ -114,6 +130,14 @@ def _tables(comparison: Comparison) -> list[Table]:
         for one in comparison.differences:
             pairs = (one.dice, one.nsd, one.hd95, one.false_positives)
             table.add_row(one.phrase, *(told_pair(pair) for pair in pairs))
+        tables.append(table)
+    if comparison.figure_lines:
+        names = [agreement.model for agreement in comparison.agreements]
+        last = ["B minus A"] if comparison.figure_differences else []
+        table = Table("figure", *names, *last, title="Recognition, reports, questions, regions, calibration")
+        for _, name, figures, difference in comparison.figure_lines:
+            cells = [told(one.estimate) if one else "" for one in figures]
+            table.add_row(name, *cells, *([told_pair(difference.paired) if difference else ""] if last else []))
         tables.append(table)
     worst = Table("case", "Dice", "worst", "false positives", title=f"{comparison.agreements[0].model}: worst cases")
     for line in comparison.agreements[0].cases[:10]:

@@ -26,14 +26,19 @@ def evaluate_command(
     images: Annotated[int, typer.Option("--images", "-n", min=1, help="Images a modality; half are abnormal.")] = 50,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", help="segment, recognise, report, vqa, region, describe; again for more (else all)."),
+        typer.Option(
+            "--task",
+            help="segment, recognise, report, vqa, region, describe (phantoms only); again for more (else all).",
+        ),
     ] = None,
     seed_base: Annotated[int, typer.Option("--seed-base", help="First seed; training uses those below 10,000,000.")] = (
         1_000_000_000
     ),
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Instead of phantoms: what unibiomed export wrote.", show_default=False),
+        typer.Option(
+            "--data", help="Instead of phantoms: what unibiomed export wrote, in any format.", show_default=False
+        ),
     ] = None,
     catalogue: Annotated[
         Path | None,
@@ -50,8 +55,12 @@ def evaluate_command(
         typer.Option("--compare", help="With --data or --catalogue: a second model, B.", show_default=False),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, help="Of NSD: in mm, with --data in pixels.")
+        float, typer.Option("--tolerance", min=0.0, help="Of NSD: in mm (pixels where the data do not say their size).")
     ] = 2.0,
+    pictures: Annotated[
+        int,
+        typer.Option("--pictures", min=1, help="With --data or --catalogue: pictures a case that are asked in words."),
+    ] = 5,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("evaluation"),
     fit_presence: Annotated[
         bool,
@@ -66,7 +75,7 @@ def evaluate_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure a model: on phantoms every task; on reviewed segments masks, false positives, calibration.
+    """Measure a model: on phantoms, or on what reviewers left (an export in any format, or a catalogue).
 
     Examples:
 
@@ -79,11 +88,11 @@ def evaluate_command(
     [bold]unibiomed evaluate --catalogue scans/derivatives/unibiomed --model mini --compare mine[/bold]
     """
     if data is not None or catalogue is not None:
-        from unibiomed.cli.agreement import agreement_command
+        from unibiomed.cli.agreement import Wanted, agreement_command
 
         models = [model] if compare is None else [model, compare]
-        terminal = Terminal(as_json=as_json, quiet=quiet)
-        agreement_command(data, catalogue, split, models, tolerance, output, device, dtype, terminal)
+        wanted = Wanted(data, catalogue, split, models, task, tolerance, pictures)
+        agreement_command(wanted, output, device, dtype, Terminal(as_json=as_json, quiet=quiet))
         return
     if compare is not None or split is not None:
         raise InputError("--compare and --split go with --data or --catalogue.")

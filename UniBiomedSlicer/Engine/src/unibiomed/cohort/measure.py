@@ -1,21 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model against the reviewed segments of a catalogue: whole volumes, distances in millimetres."""
+"""The reviewed cases of a catalogue, as a model is measured on them: whole volumes, distances in millimetres."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.export.facts import case_facts
 from unibiomed.cohort.export.samples import Sample, Which, samples
-from unibiomed.errors import Cancelled, InputError
-from unibiomed.evaluation.agreement import Answer, answer_of
+from unibiomed.errors import InputError
+from unibiomed.evaluation.agreement import Answer
+from unibiomed.evaluation.export_facts import CaseFacts, phrases_of
+from unibiomed.evaluation.exported import ask, known_targets
+from unibiomed.evaluation.reviewed.cases import OpenedVolume, ReviewedSet
 from unibiomed.tasks.phrases import parse_phrase
 from unibiomed.tasks.progress import ProgressEvent
-from unibiomed.tasks.segment import segment
 from unibiomed.volumes.masks import BoxMask
+
+
+def reviewed_set(catalogue: Catalogue, which: Which = "reviewed", split: str | None = None) -> ReviewedSet:
+    """The cases of ``catalogue`` under the names of an export.
+
+    Asked for is what a case was annotated for and what its reviewer outlined. ``split`` ("train", "validation", "test")
+    takes the patients that an export with default shares puts there. A picture without real spacing counts 1 mm a
+    pixel. InputError when no case was reviewed.
+    """
+    chosen = [one for one in samples(catalogue, which) if split in (None, one.split)]
+    if not chosen:
+        raise InputError(f"{catalogue.folder} holds no reviewed case in the split {split}.")
+    return ReviewedSet("catalogue", tuple(_CatalogueCase(sample) for sample in chosen))
 
 
 def ask_catalogue(
@@ -31,68 +46,53 @@ def ask_catalogue(
 ) -> list[Answer]:
     """What ``model`` segments in every reviewed case, as the catalogue's plan says; ``tolerance`` of NSD in mm.
 
-    Asked for is what the case was annotated for and what its reviewer outlined. ``split`` ("train", "validation",
-    "test") takes the patients that an export with default shares puts there. A picture without real spacing counts 1
-    mm a pixel. InputError when no case was reviewed; Cancelled within a slice.
+    See ``reviewed_set`` and ``unibiomed.evaluation.exported.ask``. Cancelled within a slice.
     """
-    chosen = [one for one in samples(catalogue, which) if split in (None, one.split)]
-    if not chosen:
-        raise InputError(f"{catalogue.folder} holds no reviewed case in the split {split}.")
-    answers: list[Answer] = []
-    for number, sample in enumerate(chosen):
-        if cancelled is not None and cancelled():
-            raise Cancelled("The evaluation was stopped; nothing was written.")
-        answers += _ask(model, catalogue, sample, tolerance, cancelled)
-        if progress is not None:
-            progress(ProgressEvent(stage, number + 1, len(chosen)))
-    return answers
-
-
-def _ask(
-    model: Any, catalogue: Catalogue, sample: Sample, tolerance: float, cancelled: Callable[[], bool] | None
-) -> Iterator[Answer]:
-    plan, volume = catalogue.plan, sample.volume
-    automatic = sample.result
-    asked = [item.phrase for item in (*automatic.segments, *automatic.not_found)] if plan.targets else []
-    truth = _truth(sample, asked)
-    phrases = list(dict.fromkeys([*asked, *truth]))
-    if not phrases:
-        return
-    result = segment(
+    asked = ask(
         model,
-        volume,
-        phrases,
-        modality=plan.modality,
-        site=plan.site,
-        window=plan.window,
-        axis=plan.axis,
-        method=plan.method,
-        clean=plan.clean,
+        reviewed_set(catalogue, which, split),
+        known_targets(model),
+        tolerance,
+        tasks=("segment",),
+        progress=progress,
         cancelled=cancelled,
+        stage=stage,
     )
-    shown = {item.phrase: item for item in result.segments}
-    nothing = np.zeros(volume.shape, dtype=bool)
-    for phrase in phrases:
-        found, true = shown.get(phrase), truth.get(phrase)
-        yield answer_of(
-            sample.name,
-            sample.patient,
-            phrase,
-            nothing if found is None else found.mask.to_full(volume.shape),
-            nothing if true is None else true.to_full(volume.shape),
-            tuple(reversed(volume.spacing)),
-            tolerance,
-            found.confidence if found else 0.0,
-        )
+    return list(asked.answers)
 
 
-def _truth(sample: Sample, asked: list[str]) -> dict[str, BoxMask]:
-    """What stands, by phrase; a segment without one of its own goes by the phrase that was asked for its target."""
-    by_target = {parse_phrase(phrase).target: phrase for phrase in asked}
-    found: dict[str, BoxMask] = {}
+class _CatalogueCase:
+    """A case that is read when it is opened, and let go of afterwards; its facts come with its first reading."""
+
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+        self._facts: CaseFacts | None = None
+
+    @property
+    def facts(self) -> CaseFacts:
+        """What is known of the case."""
+        if self._facts is None:
+            self._facts = case_facts(replace(self._sample))
+        return self._facts
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What was asked for, and what stands."""
+        return phrases_of([self.facts])
+
+    def open(self) -> OpenedVolume:
+        """The volume with what stands in it."""
+        fresh = replace(self._sample)
+        self._facts = case_facts(fresh)
+        return _opened(fresh, self._facts)
+
+
+def _opened(sample: Sample, facts: CaseFacts) -> OpenedVolume:
+    by_target = {parse_phrase(phrase).target: phrase for phrase in facts.asked}
+    truth: dict[str, BoxMask] = {}
     for number, item in enumerate(sample.segmentation.segments):
         phrase = sample.phrase(number)
-        if phrase not in asked:
+        if phrase not in facts.asked:
             phrase = by_target.get(item.target.lower(), phrase)
-        found[phrase] = found[phrase].union(item.mask) if phrase in found else item.mask
-    return found
+        truth[phrase] = truth[phrase].union(item.mask) if phrase in truth else item.mask
+    return OpenedVolume(facts, sample.volume, {phrase: mask for phrase, mask in truth.items() if not mask.is_empty})

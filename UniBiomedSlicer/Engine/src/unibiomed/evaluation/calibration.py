@@ -43,8 +43,8 @@ def calibrate(confidence: Sequence[float], iou: Sequence[float], patients: Seque
     """Calibration of the segments that were shown; None without any."""
     said, real = np.asarray(confidence, dtype=float), np.asarray(iou, dtype=float)
     right = (real >= RIGHT_FROM).astype(float)
-    ece_iou = clustered(lambda chosen: _ece(said[chosen], real[chosen]), len(said), patients)
-    ece_right = clustered(lambda chosen: _ece(said[chosen], right[chosen]), len(said), patients)
+    ece_iou = clustered(lambda chosen: calibration_error(said[chosen], real[chosen]), len(said), patients)
+    ece_right = clustered(lambda chosen: calibration_error(said[chosen], right[chosen]), len(said), patients)
     if ece_iou is None or ece_right is None:
         return None
     where = _bin_of(said)
@@ -61,6 +61,7 @@ def _bin_of(confidence: np.ndarray) -> np.ndarray:
     return np.clip((confidence * BINS).astype(int), 0, BINS - 1)
 
 
-def _ece(confidence: np.ndarray, wanted: np.ndarray) -> float:
+def calibration_error(confidence: np.ndarray, wanted: np.ndarray) -> float:
+    """Expected calibration error: mean distance of confidence and ``wanted`` (both 0..1) over the bins."""
     gaps = np.bincount(_bin_of(confidence), weights=confidence - wanted, minlength=BINS)
     return float(np.abs(gaps).sum() / len(confidence))

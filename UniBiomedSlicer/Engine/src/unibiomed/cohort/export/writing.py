@@ -9,11 +9,13 @@ from typing import Literal
 from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.export.card import write_card
 from unibiomed.cohort.export.dicom import write_dicom
+from unibiomed.cohort.export.facts import export_facts
 from unibiomed.cohort.export.nnunet import write_decathlon, write_nnunet
 from unibiomed.cohort.export.parquet import write_parquet
 from unibiomed.cohort.export.samples import Sample, Which, samples
 from unibiomed.cohort.export.unibiomed_format import write_unibiomed
 from unibiomed.errors import InputError
+from unibiomed.evaluation.export_facts import write_facts
 from unibiomed.volumes.atomic import atomic_folder
 
 Format = Literal["unibiomed", "nnunet", "decathlon", "parquet", "dicom"]
@@ -56,5 +58,7 @@ def export(
             write_parquet(scratch, chosen)
         else:
             write_dicom(scratch, chosen)
+        if kind != "dicom":
+            write_facts(scratch, export_facts(chosen))
         write_card(scratch, catalogue, chosen, kind, which, keep_identity=keep_identity, shared=shared)
     return chosen

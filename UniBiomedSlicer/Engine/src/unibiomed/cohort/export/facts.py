@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The samples of an export as ``unibiomed evaluate`` wants to know them (``unibiomed.evaluation.export_facts``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.unibiomed_format import _sentence
+from unibiomed.evaluation.export_facts import CaseFacts, ExportFacts, HowFacts, SegmentFacts, SentenceFacts
+from unibiomed.tasks.outputs.views import frames_of
+from unibiomed.tasks.phrases import parse_phrase
+from unibiomed.volumes.slicing import SliceMapping
+
+
+def export_facts(samples: Iterable[Sample]) -> ExportFacts:
+    """All ``samples``, each with the plan that it was annotated by."""
+    return ExportFacts(cases=tuple(case_facts(sample) for sample in samples))
+
+
+def case_facts(sample: Sample) -> CaseFacts:
+    """One sample, under the name that it has in the export."""
+    result, plan = sample.result, sample.plan
+    asked = [item.phrase for item in (*result.segments, *result.not_found)]
+    frames = frames_of(result, sample.volume, result.provenance.site)
+    kinds = {item.phrase: item.kind for item in result.segments}
+    return CaseFacts(
+        name=sample.name,
+        patient=sample.patient,
+        split=sample.split,
+        modality=None if sample.modality == "unknown" else sample.modality,
+        site=result.provenance.site,
+        spatial=sample.volume.spatial,
+        picture_mm=picture_mm(frames.mapping),
+        how=HowFacts(
+            modality=plan.modality,
+            site=plan.site,
+            window=plan.window,
+            axis=plan.axis,
+            method=plan.method,
+            clean=plan.clean,
+            anatomy=plan.anatomy,
+        ),
+        prompt_free=not plan.targets,
+        asked=tuple(dict.fromkeys(asked)),
+        segments=_segments(sample, asked, kinds),
+        sentences=_sentences(sample, frames.mapping.array_axis),
+        text=sample.text,
+        text_stands=_text_stands(sample),
+    )
+
+
+def _text_stands(sample: Sample) -> bool:
+    """Whether a person stands for the text: wrote it, or accepted the case with it."""
+    decision = sample.record.decision
+    return sample.files.text is not None or (decision is not None and decision.verdict == "accepted")
+
+
+def picture_mm(mapping: SliceMapping) -> tuple[float, float, float]:
+    """Size in mm of a picture's pixel along rows and columns, and the distance of two slices."""
+    i, j, k = mapping.volume.spacing
+    along = [k, j, i]
+    between = along.pop(mapping.array_axis)
+    sides = along[::-1] if mapping.transposed else along
+    rows, columns = (
+        side * voxels / pixels
+        for side, voxels, pixels in zip(sides, mapping.plane_shape, mapping.content_shape, strict=True)
+    )
+    return rows, columns, between
+
+
+def _segments(sample: Sample, asked: list[str], kinds: dict[str, str]) -> tuple[SegmentFacts, ...]:
+    """What stands, by phrase; a segment without one of its own goes by the phrase that was asked for its target."""
+    by_target = {parse_phrase(phrase).target: phrase for phrase in asked}
+    found: dict[str, SegmentFacts] = {}
+    for number, item in enumerate(sample.segmentation.segments):
+        phrase = sample.phrase(number)
+        if phrase not in asked:
+            phrase = by_target.get(item.target.lower(), phrase)
+        kind = item.attributes.get("UniBiomed.Kind") or kinds.get(phrase, "unknown")
+        known = kind if kind in ("anatomy", "abnormality") else "unknown"
+        found.setdefault(phrase, SegmentFacts(phrase=phrase, target=item.target, kind=known))
+    return tuple(found.values())
+
+
+def _sentences(sample: Sample, axis: int) -> tuple[SentenceFacts, ...]:
+    """What is said of each segment, on the slices along ``axis`` of the array that it stands on."""
+    said: dict[tuple[str, str], list[int]] = {}
+    for number, item in enumerate(sample.segmentation.segments):
+        phrase = sample.phrase(number)
+        used = np.flatnonzero(np.moveaxis(item.mask.array, axis, 0).any(axis=(1, 2))) + item.mask.offset[axis]
+        for index in used.tolist():
+            sentence = _sentence(sample, phrase, index)
+            if sentence:
+                said.setdefault((phrase, sentence), []).append(index)
+    return tuple(
+        SentenceFacts(phrase=phrase, slices=tuple(sorted(set(slices))), sentence=sentence)
+        for (phrase, sentence), slices in said.items()
+    )

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a figure is not on the page: every one that is missing has its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from unibiomed.evaluation.reviewed.cases import ReviewedSet
+from unibiomed.evaluation.text_answers import KINDS, Kind
+from unibiomed.evaluation.text_questions import Targets
+
+DESCRIPTION = ("description", "reviewers leave no description of a whole picture to compare with")
+
+
+def unmeasured(
+    reviewed: ReviewedSet, targets: Targets, tasks: Collection[str], measured: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """(figures, reason) for every figure that is not among ``measured``; figures of one reason stand together."""
+    looked_for = any(targets.looked_for_abnormality(case) for case in reviewed.cases)
+    reasons: dict[str, list[str]] = {}
+    for kind in KINDS:
+        if kind.figure not in measured:
+            reasons.setdefault(_reason(kind, reviewed, tasks, measured, looked_for), []).append(kind.figure)
+    told = [("; ".join(figures), reason) for reason, figures in reasons.items()]
+    return (*told, DESCRIPTION)
+
+
+def _reason(
+    kind: Kind, reviewed: ReviewedSet, tasks: Collection[str], measured: Collection[str], looked_for: bool
+) -> str:
+    task = {"calibration": "segment", "case report": "report"}.get(kind.group, kind.group)
+    if task not in tasks:
+        return f"the task {task} was not asked for"
+    if kind.group == "calibration":
+        return "the model showed no segment"
+    if kind.group == "case report":
+        return _reason_of_case(kind, reviewed, measured)
+    if kind.group in ("recognise", "report", "vqa") and not looked_for:
+        return "no abnormality was looked for or outlined in this set, so nothing says what is healthy"
+    if kind.figure in ("report BLEU", "report ROUGE-L"):
+        return (
+            "no picture asked about has, for each of its abnormalities, a sentence that its reviewer wrote or accepted"
+        )
+    if kind.figure.endswith("AUROC"):
+        return "it needs both what is there and what is not, and the answers are of one kind only"
+    if kind.group == "region":
+        return "no reviewed segment with a known phrase is large enough on a picture asked about"
+    return "no picture asked about has what the question needs"
+
+
+def _reason_of_case(kind: Kind, reviewed: ReviewedSet, measured: Collection[str]) -> str:
+    if not reviewed.whole:
+        return "this format holds only the pictures that a segment stands on, so no case can be read as a whole"
+    if kind.figure in ("case report BLEU", "case report ROUGE-L"):
+        return "no case has a report that its reviewer wrote or accepted"
+    if not any(case.facts.prompt_free for case in reviewed.cases):
+        return "the cases were annotated for named targets, so nothing else was looked for in them"
+    if kind.figure.endswith("AUROC") and "case abnormal or not, accuracy" in measured:
+        return "it needs cases with and without an abnormality, and these are of one kind"
+    return "no case has what the question needs"
