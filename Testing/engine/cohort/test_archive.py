@@ -16,7 +16,7 @@ import pydicom
 import pytest
 import requests
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from unibiomed.cli.app import run
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.catalogue import Catalogue
@@ -24,6 +24,7 @@ from unibiomed.cohort.review import Review
 from unibiomed.errors import InputError
 from unibiomed.phantoms.volume import generate_volume
 from unibiomed.volumes import read_volume
+from unibiomed.volumes.modalities import base_modality
 from unibiomed.volumes.reading_nrrd import read_segmentation
 
 pytest.importorskip("dicomweb_client")
@@ -68,19 +69,23 @@ def orthanc(tmp_path_factory):
         process.wait(20)
 
 
-def _series(folder: Path) -> list[Path]:
-    """A CT phantom as eight DICOM files with UIDs of their own, made up for the test."""
-    phantom = generate_volume("CT", 5_530_000, (8, 96, 96), site="abdomen")
+def _series(
+    folder: Path, kind: str = "CT", site: str = "abdomen", patient: str = "phantom", study: str | None = None
+) -> list[Path]:
+    """A phantom (``kind`` "CT" or "MRI-T1") as eight DICOM files with UIDs of their own, made up for the test."""
+    phantom = generate_volume(kind, 5_530_000, (8, 96, 96), site=site)
     voxels = np.asarray(phantom.volume.array).astype(np.int16)
-    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    is_ct = kind == "CT"
+    study, series, frame = study or generate_uid(), generate_uid(), generate_uid()
+    folder.mkdir(exist_ok=True)
     files = []
     for k, plane in enumerate(voxels):
         item = Dataset()
         item.file_meta = FileMetaDataset()
         item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        item.SOPClassUID, item.SOPInstanceUID = CTImageStorage, generate_uid()
+        item.SOPClassUID, item.SOPInstanceUID = CTImageStorage if is_ct else MRImageStorage, generate_uid()
         item.StudyInstanceUID, item.SeriesInstanceUID, item.FrameOfReferenceUID = study, series, frame
-        item.PatientID, item.PatientName, item.Modality = "phantom", "Phantom^CT", "CT"
+        item.PatientID, item.PatientName, item.Modality = patient, "Phantom^Test", "CT" if is_ct else "MR"
         item.PatientBirthDate, item.PatientSex = "", ""
         item.StudyDate, item.StudyTime, item.StudyID, item.AccessionNumber = "20260101", "120000", "1", ""
         item.SeriesNumber, item.InstanceNumber, item.Manufacturer = 1, k + 1, ""
@@ -89,7 +94,9 @@ def _series(folder: Path) -> list[Path]:
         item.PixelSpacing, item.SliceThickness = [2.5, 2.5], 5.0
         item.Rows, item.Columns, item.SamplesPerPixel, item.PhotometricInterpretation = *plane.shape, 1, "MONOCHROME2"
         item.BitsAllocated, item.BitsStored, item.HighBit, item.PixelRepresentation = 16, 16, 15, 1
-        item.RescaleIntercept, item.RescaleSlope, item.ImageType = 0, 1, ["DERIVED", "SECONDARY", "AXIAL"]
+        item.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+        if is_ct:
+            item.RescaleIntercept, item.RescaleSlope = 0, 1
         item.PixelData = plane.astype("<i2").tobytes()
         files.append(folder / f"{k}.dcm")
         item.save_as(files[-1], enforce_file_format=True)
@@ -144,6 +151,38 @@ def test_seg_and_sr_come_back_from_the_archive_in_the_same_study_voxel_by_voxel(
         [item.SOPInstanceUID for item in instances], ignore_spatial_locations=True
     )
     assert np.array_equal(found[..., 0].astype(bool), wanted.segments[0].mask.to_full(volume.shape))
+
+
+def test_the_series_of_one_study_go_by_their_own_modality(orthanc, tmp_path):
+    from unibiomed.cohort.archive import Archive
+
+    study = generate_uid()
+    files = [
+        *_series(tmp_path / "ct", patient="two kinds", study=study),
+        *_series(tmp_path / "mr", "MRI-T1", "brain", "two kinds", study),
+    ]
+    assert Archive(orthanc, user=LOGIN).store(files) == len(files)
+    login, plan, folder = tmp_path / "login", tmp_path / "plan.yaml", tmp_path / "cohort"
+    login.write_text(":".join(LOGIN))
+    plan.write_text(
+        "device: cpu\nrules:\n  - {match: {dicom: CT}, targets: [liver]}\n  - {match: {dicom: MG}, site: breast}\n"
+    )
+    arguments = ["annotate", orthanc, "-o", str(folder), "--plan", str(plan), "--user-file", str(login)]
+    arguments += ["--match", f"StudyInstanceUID={study}", "--quiet"]
+    assert run([*arguments, "--plan-only"]) == 0
+    assert not folder.exists()
+    assert run(arguments) == 0
+    with Catalogue(folder) as catalogue:
+        assert catalogue.counts() == {"waiting": 0, "running": 0, "done": 2, "failed": 0}
+        found = {record.case.dicom_modality: record for record in catalogue.records()}
+        assert {record.case.patient for record in found.values()} == {next(iter(found.values())).case.patient}
+    ct, mr = found["CT"].outcome, found["MR"].outcome
+    assert (ct.reading.modality, ct.reading.rule, ct.reading.findings) == ("CT", 1, None)
+    assert ct.prompts == ("<image>Please segment liver in abdomen CT.",)
+    # Prompt-free, and what it is stands in the DICOM header alone.
+    assert base_modality(mr.reading.modality) == "MRI"
+    assert (mr.reading.site, mr.reading.rule) == ("brain", None)
+    assert mr.reading.findings is not None
 
 
 def test_a_wrong_password_and_a_dead_archive_are_told_in_one_sentence(orthanc):
