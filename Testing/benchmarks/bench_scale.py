@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a cohort costs by the case: the catalogue's size and speed with many cases, and the parts of annotating one.
+"""What a cohort costs by the case: the parts of annotating one, prompt-free by modality, the catalogue with many.
 
-python Testing/benchmarks/bench_scale.py [--cases N] [--slices K] [--output FILE.json]
+python Testing/benchmarks/bench_scale.py [--cases N] [--slices K] [--pictures N] [--output FILE.json]
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 from harness import REPOSITORY, Figures, peak_gigabytes
+from scale_prompt_free import prompt_free
 from shifted_phantoms import TARGETS, original
 from unibiomed.cohort.annotate import AUTOMATIC, Annotator
 from unibiomed.cohort.cases import Case, find_cases
 from unibiomed.cohort.catalogue import FILE, Catalogue, Outcome
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.reading import Reading
 from unibiomed.cohort.review import Review
 from unibiomed.cohort.strategies import STRATEGIES
+from unibiomed.cohort.tally import tally
 from unibiomed.model import load
 
 _PARTS = {"_result": "segment", "_disagreement": "propagate", "_embedding": "embed", "_write": "write"}
@@ -36,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--slices", type=int, default=32)
+    parser.add_argument("--pictures", type=int, default=200, help="prompt-free, of all modalities in turn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-scale.json")
     options = parser.parse_args()
@@ -44,6 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="unibiomed-scale-") as scratch:
         model = load("mini", device="cpu")
         width = _annotating(figures, Path(scratch) / "one", model, options.slices)
+        prompt_free(figures, Path(scratch) / "free", model, options.pictures, options.slices)
         _catalogue(figures, Path(scratch) / "many", options.cases, width)
     figures.add("peak_memory", peak_gigabytes(), "GB")
     figures.add("load_average", os.getloadavg()[0], "processes")
@@ -114,6 +119,9 @@ def _catalogue(figures: Figures, folder: Path, count: int, width: int) -> None:
     began = time.monotonic()
     catalogue.record(records[count // 2].case.id)
     figures.add("catalogue_read_one", 1e3 * (time.monotonic() - began), "ms")
+    began = time.monotonic()
+    tally(catalogue)
+    figures.add("catalogue_tally", time.monotonic() - began, "s")
     for strategy, order in STRATEGIES.items():
         began = time.monotonic()
         order(records)
@@ -128,8 +136,9 @@ def _outcome(rng: np.random.Generator, width: int) -> Outcome:
     vector = rng.standard_normal(width).astype(np.float32)
     prompts = tuple(f"<image>Please segment {name} in abdomen CT." for name in TARGETS)
     confidence = float(rng.random())
+    reading = Reading("CT", "abdomen", "ct-abdomen", 1, (("tumor", confidence), ("cyst", confidence)))
     return Outcome(9.0, "UniBiomed-Mini", "0" * 64, prompts, confidence, 4, float(rng.random()),
-                   vector / np.linalg.norm(vector))  # fmt: skip
+                   vector / np.linalg.norm(vector), reading)  # fmt: skip
 
 
 def _fill(catalogue: Catalogue, rng: np.random.Generator, width: int) -> None:
@@ -138,12 +147,12 @@ def _fill(catalogue: Catalogue, rng: np.random.Generator, width: int) -> None:
     with catalogue._changing():
         vectors = iter(lambda: rng.standard_normal(width).astype("<f4").tobytes(), None)
         waiting = [row[0] for row in catalogue._connection.execute("SELECT id FROM cases WHERE state = 'waiting'")]
-        sha = catalogue.plan.sha256
+        sha, said = catalogue.plan.sha256, one.reading.to_text()
         catalogue._connection.executemany(
             "UPDATE cases SET state = 'done', finished = 1.0, seconds = 9.0, model = ?, weights_sha256 = ?, "
             "plan_sha256 = ?, prompts = ?, confidence = random() / 1e19, disagreement = 0.5, segments = 4, "
-            "embedding = ? WHERE id = ?",
-            ((one.model, one.weights_sha256, sha, str(list(one.prompts)).replace("'", '"'), next(vectors), key)
+            "embedding = ?, reading = ? WHERE id = ?",
+            ((one.model, one.weights_sha256, sha, str(list(one.prompts)).replace("'", '"'), next(vectors), said, key)
              for key in waiting),
         )  # fmt: skip
 
