@@ -38,7 +38,7 @@ rules:
     modality: dermoscopy
     site: skin
   - match: {dicom: US}
-    site: breast
+    site: heart
   - match: {bids: bold}
     frame: 1
 """
@@ -84,7 +84,7 @@ def save(volume: Volume, path: Path, times: int = 1) -> None:
 
 
 def save_clip(path: Path, frames: int, modality: str = "US") -> None:
-    """Write breast ultrasound pictures as the frames of one DICOM file without a place in the patient."""
+    """Write ultrasound pictures as the frames of one DICOM file without a place in the patient."""
     pictures = np.stack([generate("ultrasound", SEED + number, 160).image[..., 0] for number in range(frames)])
     item = Dataset()
     item.file_meta = FileMetaDataset()
@@ -123,7 +123,7 @@ def test_each_case_is_read_as_its_rule_or_its_file_says(annotated):
     assert done["sub-02_T1w"].reading.modality == "MRI-T1"
     skin = [outcome for name, outcome in done.items() if name.startswith("skin")]
     assert [(o.reading.modality, o.reading.site, o.reading.rule) for o in skin] == [("dermoscopy", "skin", 1)] * 2
-    assert done["clip"].reading.site == "breast"
+    assert done["clip"].reading.site == "heart"
     assert done["sub-01_ct"].reading.site == "abdomen"
     for name, outcome in done.items():
         result = from_json((folder / AUTOMATIC / name / RESULT).read_text(encoding="utf-8"))
