@@ -42,12 +42,9 @@ def agreement_command(wanted: Wanted, output: Path, device: str, dtype: str, ter
     if wanted.split is not None and wanted.split not in _SPLITS:
         raise InputError(f"There is no split {wanted.split[:40]!r}; choose train, validation or test.")
     check_folder(output)
-    try:
-        from unibiomed.evaluation.agreement_page import save
-        from unibiomed.evaluation.comparison import comparison_of
-        from unibiomed.evaluation.exported import TASKS, ask, known_targets, unknown_to
-    except ModuleNotFoundError as error:
-        raise InputError(f"Evaluation needs {error.name}; install it: pip install 'unibiomed[evaluation]'.") from error
+    from unibiomed.evaluation.agreement_page import save
+    from unibiomed.evaluation.comparison import comparison_of
+    from unibiomed.evaluation.exported import TASKS, ask, known_targets, unknown_to
 
     tasks = tuple(dict.fromkeys(wanted.tasks or TASKS))
     for task in tasks:

@@ -96,14 +96,12 @@ def evaluate_command(
         return
     if compare is not None or split is not None:
         raise InputError("--compare and --split go with --data or --catalogue.")
-    try:
-        from unibiomed.evaluation import fit_presence as fitting
-        from unibiomed.evaluation.phantoms import evaluate_phantoms
-        from unibiomed.evaluation.questions import TASKS
-        from unibiomed.evaluation.results import save
-    except ModuleNotFoundError as error:
-        raise InputError(f"Evaluation needs {error.name}; install it: pip install 'unibiomed[evaluation]'.") from error
     from unibiomed.cli.tables import evaluation_table
+    from unibiomed.evaluation import fit_presence as fitting
+    from unibiomed.evaluation.phantoms import evaluate_phantoms
+    from unibiomed.evaluation.questions import TASKS
+    from unibiomed.evaluation.results import save
+    from unibiomed.evaluation.text_metrics import missing_library
     from unibiomed.phantoms import MODALITY_GENERATORS
     from unibiomed.volumes.modalities import base_modality, parse_modality
 
@@ -111,6 +109,11 @@ def evaluate_command(
     check_folder(output)
     chosen = [base_modality(parse_modality(text)) for text in modality or []] or list(MODALITY_GENERATORS)
     tasks = tuple(dict.fromkeys(task or TASKS))
+    if "report" in tasks and (missing := missing_library()) is not None:
+        raise InputError(
+            f"The text of reports is measured with {missing}; install it, pip install 'unibiomed[evaluation]', or "
+            "choose other tasks with --task."
+        )
     loaded = open_model(model, device, dtype, terminal)
     with terminal.working("images") as work:
         if fit_presence:

@@ -15,7 +15,7 @@ from unibiomed.evaluation.export_facts import CaseFacts
 from unibiomed.evaluation.matching import GroundedPhrase, match_phrases
 from unibiomed.evaluation.reviewed.cases import OpenedVolume, ReviewedCase
 from unibiomed.evaluation.text_answers import Told
-from unibiomed.evaluation.text_metrics import bleu_counts, plain_text, rouge_l
+from unibiomed.evaluation.text_metrics import bleu_counts, missing_library, plain_text, rouge_l
 from unibiomed.evaluation.text_questions import Targets, recognised
 from unibiomed.tasks.interpret import interpret
 from unibiomed.tasks.phrases import parse_phrase
@@ -62,7 +62,7 @@ def ask_report(
 def _figures(
     read: Interpretation, case: ReviewedCase, opened: OpenedVolume, targets: Targets
 ) -> Iterator[tuple[str, tuple[float, ...]]]:
-    if case.facts.text and case.facts.text_stands:
+    if case.facts.text and case.facts.text_stands and missing_library() is None:
         said, true = plain_text(read.text), plain_text(case.facts.text)
         yield "case report ROUGE-L", (rouge_l(said, true), 1.0)
         yield "case report BLEU", tuple(float(count) for count in bleu_counts(said, true))

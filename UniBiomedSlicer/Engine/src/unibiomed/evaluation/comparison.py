@@ -55,6 +55,7 @@ def comparison_of(
     notes = [*NOTES, f"Text: {TEXT_LIBRARY}."]
     if groups & {"recognise", "report", "vqa", "region"}:
         notes += PICTURE_NOTES
+        notes += _limits(reviewed, Targets(known))
     if "case report" in groups:
         notes += CASE_NOTES
     for name, phrases in unknown.items():
@@ -71,3 +72,15 @@ def comparison_of(
         unmeasured=unmeasured(reviewed, Targets(known), tasks, measured),
         notes=(*notes, *reviewed.notes),
     )
+
+
+def _limits(reviewed: ReviewedSet, targets: Targets) -> list[str]:
+    """What was not looked for cannot be told from what is not there."""
+    named = [case for case in reviewed.cases if not case.facts.prompt_free]
+    wanted = sorted({phrase for case in named for phrase in targets.abnormal(case)})
+    if not wanted:
+        return []
+    return [
+        f"In {len(named)} cases only these abnormalities were looked for: {', '.join(wanted)}. Another one that a "
+        "model names there counts as wrong."
+    ]

@@ -12,7 +12,7 @@ import numpy as np
 from unibiomed.evaluation.mask_metrics import dice
 from unibiomed.evaluation.matching import GroundedPhrase, match_phrases
 from unibiomed.evaluation.questions import Question
-from unibiomed.evaluation.text_metrics import exact_match, plain_text, rouge_l
+from unibiomed.evaluation.text_metrics import exact_match, missing_library, plain_text, rouge_l
 from unibiomed.tasks.answers import ParsedAnswer, parse_answer, parse_caption
 from unibiomed.tasks.phrases import normalise
 from unibiomed.tasks.presence import Thresholds, observe, passes_alone, seg_logprobs
@@ -92,8 +92,10 @@ def _report(question: Question, prediction: PredictionLike, model: Any) -> list[
             masks = [np.asarray(prediction.masks[index][0], bool) for index in link.segments]
             given.append(GroundedPhrase(link.name, np.logical_or.reduce(masks) if masks else None))
     counts = match_phrases(given, truth or [GroundedPhrase(NO_FINDINGS, None)]).f1_parts
-    pair = report_pair(question, prediction)
-    scores = [Score("report phrase F1", *counts), Score("report ROUGE-L", rouge_l(pair.answer, pair.truth), 1.0)]
+    scores = [Score("report phrase F1", *counts)]
+    if missing_library() is None:
+        pair = report_pair(question, prediction)
+        scores.append(Score("report ROUGE-L", rouge_l(pair.answer, pair.truth), 1.0))
     return [*scores, Score("report phrase F1, with findings", *counts)] if truth else scores
 
 

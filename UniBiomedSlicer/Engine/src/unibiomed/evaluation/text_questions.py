@@ -24,9 +24,10 @@ import numpy as np
 from unibiomed.errors import Cancelled
 from unibiomed.evaluation.questions import Question, Task, make_questions
 from unibiomed.evaluation.reviewed.cases import Opened, ReviewedCase, Shown
+from unibiomed.evaluation.reviewed.files import meant_target
 from unibiomed.evaluation.scoring import report_pair, score
 from unibiomed.evaluation.text_answers import Told, yes_or_no
-from unibiomed.evaluation.text_metrics import bleu_counts
+from unibiomed.evaluation.text_metrics import bleu_counts, missing_library
 from unibiomed.phantoms import Phantom, TargetSpec
 from unibiomed.phantoms.base import MIN_PIXELS
 from unibiomed.tasks.answers import ParsedAnswer, parse_answer
@@ -48,14 +49,15 @@ class Targets:
     def spec(self, case: ReviewedCase, phrase: str) -> TargetSpec | None:
         """The target with its site and modality; None where the site, the modality or the kind is unknown."""
         words = parse_phrase(phrase)
-        target = self.known.find(words, case.facts.modality)
-        stated = next((item.kind for item in case.facts.segments if item.phrase == phrase), "unknown")
-        kind = stated if stated != "unknown" else (target.kind if target is not None else None)
+        target = meant_target(phrase, case.facts.modality, self.known)
+        kinds = {one.kind for one in self.known.targets if one.name.lower() == words.target}
+        stated = {item.kind for item in case.facts.segments if item.phrase == phrase} - {"unknown"}
+        kinds = stated or ({target.kind} if target is not None else kinds)
         site = words.site or (target.site if target is not None else case.facts.site)
         modality = words.modality or case.facts.modality or (target.modality if target is not None else None)
-        if not site or not modality or kind is None:
+        if not site or not modality or len(kinds) != 1:
             return None
-        return TargetSpec(words.target, site, modality, kind)
+        return TargetSpec(words.target, site, modality, kinds.pop())
 
     def abnormal(self, case: ReviewedCase) -> list[str]:
         """The phrases of the case, asked for or outlined, that name an abnormality."""
@@ -177,7 +179,7 @@ def _figures(
         yield one.figure, (one.numerator, one.denominator)
         if one.figure.startswith("recognition accuracy"):
             yield "recognition accuracy", (one.numerator, one.denominator)
-    if question.task == "report" and spoken:
+    if question.task == "report" and spoken and missing_library() is None:
         pair = report_pair(question, answer)
         yield "report BLEU", tuple(float(count) for count in bleu_counts(pair.answer, pair.truth))
     if question.task == "recognise":

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from unibiomed.evaluation.reviewed.cases import ReviewedSet
 from unibiomed.evaluation.text_answers import KINDS, Kind
+from unibiomed.evaluation.text_metrics import missing_library
 from unibiomed.evaluation.text_questions import Targets
 
 DESCRIPTION = ("description", "reviewers leave no description of a whole picture to compare with")
@@ -28,6 +29,8 @@ def unmeasured(
 def _reason(
     kind: Kind, reviewed: ReviewedSet, tasks: Collection[str], measured: Collection[str], looked_for: bool
 ) -> str:
+    if kind.figure.endswith(("BLEU", "ROUGE-L")) and (missing := missing_library()) is not None:
+        return f"{missing} is not installed (pip install 'unibiomed[evaluation]')"
     task = {"calibration": "segment", "case report": "report"}.get(kind.group, kind.group)
     if task not in tasks:
         return f"the task {task} was not asked for"

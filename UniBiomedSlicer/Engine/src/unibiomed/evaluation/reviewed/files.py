@@ -12,7 +12,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
 from unibiomed.errors import InputError
-from unibiomed.tasks.catalogue import Catalogue
+from unibiomed.tasks.catalogue import Catalogue, Target
 from unibiomed.tasks.phrases import Phrase, make_phrase, parse_phrase
 from unibiomed.volumes.masks import BoxMask
 from unibiomed.volumes.modalities import parse_modality
@@ -37,12 +37,20 @@ def known_modality(word: object) -> str | None:
 
 
 def phrase_of_label(label: str, modality: str | None, known: Catalogue) -> str:
-    """The phrase that a bare label is asked for by: that of the known target of its name, else what is known of it."""
-    words = parse_phrase(label)
-    target = known.find(words, modality)
+    """The phrase that a bare label is asked for by: that of the one target that it can mean, else the label itself."""
+    target = meant_target(label, modality, known)
     if target is not None:
         return target.phrase
+    words = parse_phrase(label)
     return make_phrase(words.target, words.site, words.modality or modality)
+
+
+def meant_target(text: str, modality: str | None, known: Catalogue) -> Target | None:
+    """The one target that a label or phrase can mean; None for an unknown name and where several are possible."""
+    try:
+        return known.resolve(text, modality)
+    except InputError:
+        return None
 
 
 def bare(phrase: str) -> str:
