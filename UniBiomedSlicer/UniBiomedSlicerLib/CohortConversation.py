@@ -60,15 +60,18 @@ class CohortConversation:
         if self._process is not None:
             self._process.closeWriteChannel()
 
-    def cleanup(self) -> None:
-        """End it at once and tell nobody; for the end of Slicer. Decisions that were answered are on disk."""
+    def cleanup(self, kept: Any = None) -> None:
+        """End it at once and tell nobody; for the end of Slicer. Decisions that were answered are on disk.
+
+        ``kept`` lives until the process has read what was asked: the folder of files that requests name.
+        """
         self.ended.disconnectAll()
         self._waiting = {}
         process, self._process = self._process, None
         if process is not None:
             # It ends with its input; until then the application keeps it, so that it is not torn down in between.
             process.setParent(slicer.app)
-            process.connect("finished(int,QProcess::ExitStatus)", lambda code, status=0: _remove(process))
+            process.connect("finished(int,QProcess::ExitStatus)", lambda code, status=0: _remove(process, kept))
             process.closeWriteChannel()
 
     def _read(self) -> None:
@@ -113,7 +116,7 @@ class CohortConversation:
         self.ended.emit(message)
 
 
-def _remove(process: Any) -> None:
+def _remove(process: Any, _kept: Any) -> None:
     """Delete a process that has ended; it is gone already where the application ended first."""
     if process:
         process.deleteLater()

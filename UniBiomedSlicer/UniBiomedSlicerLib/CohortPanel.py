@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import qt
 from slicer.i18n import tr as _
 
 from UniBiomedSlicerLib.CohortReview import STRATEGIES, CohortReview
+from UniBiomedSlicerLib.CohortText import CohortText
 from UniBiomedSlicerLib.CohortTrainingPanel import CohortTrainingPanel
 from UniBiomedSlicerLib.PanelTools import Question, loadPanel, showText
 from UniBiomedSlicerLib.Settings import settings
@@ -31,6 +33,7 @@ class CohortPanel:
         self._settings = qt.QSettings()
         self.training = CohortTrainingPanel(settings())
         ui = self.ui
+        self.text = CohortText(ui)
         ui.trainingBox.layout().addWidget(self.training.widget)
         labels = {
             "least-confident": _("Least confident first"),
@@ -48,6 +51,7 @@ class CohortPanel:
         ui.acceptButton.connect("clicked()", self._onAccept)
         ui.rejectButton.connect("clicked()", self._onReject)
         ui.undoButton.connect("clicked()", self._onUndo)
+        ui.startOverButton.connect("clicked()", self._onStartOver)
         ui.strategyCombo.connect("activated(int)", self._onStrategy)
         ui.reviewerEdit.connect("editingFinished()", self._onReviewer)
         ui.caseList.connect("itemDoubleClicked(QListWidgetItem*)", self._onChosen)
@@ -55,12 +59,17 @@ class CohortPanel:
         self._show()
 
     def cleanup(self) -> None:
-        """End the review; every decision is on disk already."""
+        """End the review; decisions are on disk already, and what is not decided is sent as a draft."""
+        self._close()
+        self.text.cleanup()
+
+    def _close(self) -> None:
         self.training.cleanup()
         if self._question is not None:
             self._question.cleanup()
             self._question = None
         if self.review is not None:
+            self.text.show(None)
             self.review.cleanup()
             self.review = None
 
@@ -70,10 +79,12 @@ class CohortPanel:
         if not python:
             self._say(_("The engine is not installed; install it under Getting started."))
             return
-        self.cleanup()
+        self._close()
         self._settings.setValue(_FOLDER, folder)
         self.review = CohortReview(folder, python)
+        self._named()
         self.review.changed.connect(self._show)
+        self.review.opened.connect(self._onOpened)
         self.review.failed.connect(self._say)
         self.training.open(folder, python)
         self._say("")
@@ -87,31 +98,43 @@ class CohortPanel:
 
     def _onReviewer(self) -> None:
         self._settings.setValue(_REVIEWER, self.ui.reviewerEdit.text)
+        self._named()
+
+    def _named(self) -> CohortReview | None:
+        """The review, told whose it is: a shortcut is no end of editing, and no half of a name gets a draft."""
+        if self.review is not None:
+            self.review.reviewer = self.ui.reviewerEdit.text
+        return self.review
 
     def _onChosen(self, item: Any) -> None:
-        if self.review is not None:
-            self._load(item.data(qt.Qt.UserRole))
+        self._say("")
+        if (review := self._named()) is not None:
+            review.open(item.data(qt.Qt.UserRole))
 
     def _onNext(self) -> None:
         self._say("")
-        if self.review is not None and (case := self.review.nextCase()):
-            self._load(case)
+        if (review := self._named()) is not None:
+            review.next()
 
-    def _load(self, case: str) -> None:
-        """Load a case; where that would lose what the reviewer has drawn, ask first."""
-        review = self.review
-        if not review.isCorrected():
-            review.open(case)
+    def _onOpened(self) -> None:
+        self.text.show(self.review)
+
+    def _onStartOver(self) -> None:
+        """Drop what was changed after a question: nothing else on this page loses work."""
+        review = self._named()
+        case = review.current if review is not None else ""
+        if not case:
             return
 
         def answered(agreed: bool) -> None:
             self._question = None
-            if agreed and self.review is review:
-                review.open(case, drop=True)
+            if agreed and self.review is review and review.current == case:
+                self._say("")
+                review.startOver()
 
         self._question = Question(
-            _("Drop the changes of {case}?").format(case=review.current),
-            _("They were not accepted. Accept keeps them as a correction."),
+            _("Drop the changes of {case}?").format(case=case),
+            _("The case is loaded again as it stands in the catalogue; the draft of your changes is deleted."),
             _("Drop them"),
             answered,
         )
@@ -124,13 +147,13 @@ class CohortPanel:
 
     def _onUndo(self) -> None:
         self._say("")
-        if self.review is not None:
-            self.review.undo()
+        if (review := self._named()) is not None:
+            review.undo()
 
     def _decide(self, decision: Callable[[CohortReview, str, str], None]) -> None:
         self._say("")
-        if self.review is not None:
-            decision(self.review, self.ui.reviewerEdit.text, self.ui.noteEdit.text)
+        if (review := self._named()) is not None:
+            decision(review, self.ui.reviewerEdit.text, self.ui.noteEdit.text)
             self.ui.noteEdit.setText("")
 
     def _say(self, text: str) -> None:
@@ -140,7 +163,8 @@ class CohortPanel:
         review, ui = self.review, self.ui
         showText(ui.stateLabel, review.stateText if review is not None and review.status else "")
         current = review.current if review is not None else ""
-        showText(ui.currentLabel, _("Open: {case}").format(case=current) if current else "")
+        showText(ui.currentLabel, _currentText(review) if current else "")
+        self.text.refresh()
         cases = review.cases if review is not None else []
         ui.caseList.clear()
         for case in cases:
@@ -151,7 +175,7 @@ class CohortPanel:
                 item.setIcon(qt.QIcon(str(picture)))
             ui.caseList.addItem(item)
         ui.nextButton.setEnabled(bool(cases))
-        for button in (ui.acceptButton, ui.rejectButton):
+        for button in (ui.acceptButton, ui.rejectButton, ui.startOverButton):
             button.setEnabled(bool(current))
         ui.undoButton.setEnabled(review is not None and review.status.get("reviewed", 0) > 0)
 
@@ -161,4 +185,23 @@ def _caseText(case: dict[str, Any]) -> str:
     parts.append(_("confidence {value:.2f}").format(value=case["confidence"]))
     if case["disagreement"] is not None:
         parts.append(_("disagreement {value:.2f}").format(value=case["disagreement"]))
+    if case["drafts"]:
+        parts.append(_("draft"))
     return f"{case['id']}\n{', '.join(parts)}"
+
+
+def _currentText(review: CohortReview) -> str:
+    """Which case is open, what of it is saved, and who else is at it."""
+    parts = [_("Open: {case}.").format(case=review.current)]
+    if review.draft is not None:
+        parts.append(_("Your changes are saved as a draft ({time}).").format(time=_when(review.draft["at"])))
+    for other in review.others:
+        name = other["reviewer"] or _("Somebody without a name")
+        parts.append(_("{name} has a draft of it ({time}).").format(name=name, time=_when(other["at"])))
+    return " ".join(parts)
+
+
+def _when(seconds: float) -> str:
+    """The time, with the date where it is another day's."""
+    then, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)

@@ -13,7 +13,7 @@ from typing import Any
 import qt
 
 from UniBiomedSlicerLib.Signal import Signal
-from UniBiomedSlicerLib.SpanModel import Span, SpanModel
+from UniBiomedSlicerLib.SpanModel import Span, SpanModel, sentenceAround
 
 SCHEME = "span:"
 LEAVE_MS = 150
@@ -119,6 +119,24 @@ class GroundedTextView:
     def spans(self) -> list[dict[str, Any]]:
         """The links as they stand."""
         return self.model.toList()
+
+    def link(self, segmentIds: Iterable[str]) -> None:
+        """Let the selected words, else the sentence that the cursor is in, speak of these segments, or no longer."""
+        cursor = self.browser.textCursor()
+        position = self._fromQt(cursor.position())
+        start, end = self._fromQt(cursor.selectionStart()), self._fromQt(cursor.selectionEnd())
+        if start == end:
+            start, end = sentenceAround(self.text, position)
+        before = self.spans()
+        self.model.link(start, end, segmentIds)
+        if self.spans() == before:
+            return
+        # The document's anchors are made anew with it, which is no step of the user's own undo.
+        self.show(self.text, self.spans())
+        cursor = self.browser.textCursor()
+        cursor.setPosition(self._toQt(position))
+        self.browser.setTextCursor(cursor)
+        self.edited.emit()
 
     def mark(self, segmentIds: Iterable[str]) -> None:
         """Mark the phrases of these segments, as when they are selected elsewhere, and bring the first into view."""

@@ -13,6 +13,7 @@ What happens to a linked phrase ("span") when ``removed`` characters at ``start`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -108,6 +109,22 @@ class SpanModel:
             head, tail = head - 1, tail + 1
         self.replaceText(head, len(old) - tail - head, text[head : len(text) - tail])
 
+    def link(self, start: int, end: int, segments: Iterable[str]) -> None:
+        """Let ``start``..``end`` speak of ``segments``; where exactly they do so already, the link is taken away.
+
+        Links to other segments stay, also inside of it; those to the same ones inside of it become this one.
+        """
+        named = tuple(segments)
+        if not 0 <= start < end <= len(self.text) or not named:
+            return
+        there = [span for span in self.spans if (span.start, span.end, span.segments) == (start, end, named)]
+        kept = [s for s in self.spans if not (start <= s.start and s.end <= end and s.segments == named)]
+        if not there:
+            key = max((span.key for span in (*self.spans, *self._lost.values())), default=-1) + 1
+            kept.append(Span(key, start, end, named))
+        self.spans = tuple(sorted(kept, key=lambda span: (span.start, -span.end)))
+        self._remember()
+
     def at(self, position: int) -> Span | None:
         """The innermost span that holds the character at ``position``."""
         holding = [span for span in self.spans if span.start <= position < span.end]
@@ -170,6 +187,20 @@ class SpanModel:
         self._earlier[self.text] = self.spans
         while len(self._earlier) > MEMORY:
             del self._earlier[next(iter(self._earlier))]
+
+
+def sentenceAround(text: str, position: int) -> tuple[int, int]:
+    """Where the sentence at ``position`` begins and ends (excluded), without the blanks around it.
+
+    Right behind a full stop it is the sentence before.
+    """
+    if position > 0 and not text[position - 1].isspace():
+        position -= 1
+    stops = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|\n+", text)]
+    first = max((stop for stop in stops if stop <= position), default=0)
+    last = min((stop for stop in stops if stop > position), default=len(text))
+    inside = text[first:last]
+    return first + len(inside) - len(inside.lstrip()), first + len(inside.rstrip())
 
 
 def _lettersBehind(last: str, inserted: str) -> int:

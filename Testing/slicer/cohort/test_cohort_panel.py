@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import ctk
 import nibabel
@@ -129,23 +134,232 @@ def test_a_folder_without_a_catalogue_is_told_in_one_sentence(host, panel, tmp_p
     assert "holds no catalogue" in panel.ui.messageLabel.text
 
 
-def test_changes_that_were_not_accepted_are_dropped_only_after_a_question(host, panel):
-    case = _next(host, panel)
-    node, volumeNode = panel.review.segmentationNode, panel.review.volumeNode
+def _draw(panel, mask):
+    """Give the first segment of the case some voxels; makes one where there is none."""
+    node = panel.review.segmentationNode
     if node.GetSegmentation().GetNumberOfSegments() == 0:
         node.GetSegmentation().AddEmptySegment("", "liver")
     segment = node.GetSegmentation().GetNthSegmentID(0)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(np.ones(SHAPE, dtype=np.uint8), node, segment, volumeNode)
-    host.answer("Cancel")
-    host.click(panel.ui.nextButton)
-    host.spin(seconds=1.0)
-    assert panel.review.current == case
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, panel.review.volumeNode)
+    return segment
+
+
+def _drawn(panel):
+    segment = panel.review.segmentationNode.GetSegmentation().GetNthSegmentID(0)
+    return slicer.util.arrayFromSegmentBinaryLabelmap(panel.review.segmentationNode, segment, panel.review.volumeNode)
+
+
+def _box():
+    mask = np.zeros(SHAPE, dtype=np.uint8)
+    mask[1:3, 20:50, 30:60] = 1
+    return mask
+
+
+def _keys(panel, letter):
+    """Alt and a letter, as the user presses them."""
+    from PySide6 import QtCore, QtTest
+
+    QtTest.QTest.keyClick(panel.widget.window(), getattr(QtCore.Qt, f"Key_{letter}"), QtCore.Qt.AltModifier)
+
+
+def _write(host, panel, text):
+    """Put a text in place of the report with the keyboard alone."""
+    from PySide6 import QtCore, QtTest
+
+    QtTest.QTest.keyClick(panel.ui.reportText, QtCore.Qt.Key_A, QtCore.Qt.ControlModifier)
+    host.type(panel.ui.reportText, text)
+
+
+def _drafts(folder, case):
+    with Catalogue(folder) as opened:
+        return Review(opened).drafts.open_ones(case)
+
+
+def test_next_keeps_what_was_not_decided_as_a_draft_that_comes_back_with_the_case(host, panel, catalogue):
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    case = _next(host, panel)
+    _draw(panel, _box())
+    _write(host, panel, "A liver like a brick.")
+    other = _next(host, panel)
+    assert other != case
+    assert not host.messages, "nobody is asked anything"
+    assert not panel.review.isCorrected()
+    assert _next(host, panel) not in (case, other), "the case that was left comes when the others are done"
+    panel.review.open(case)
+    host.spin(until=lambda: panel.review.current == case, timeout=60)
+    assert np.array_equal(_drawn(panel) != 0, _box() != 0)
+    assert panel.ui.reportText.toPlainText() == "A liver like a brick."
+    assert "saved as a draft" in panel.ui.currentLabel.text
     assert panel.review.isCorrected()
+    with Catalogue(catalogue) as opened:
+        assert opened.record(case).decision is None
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 3, timeout=60)
+    with Catalogue(catalogue) as opened:
+        assert opened.record(case).decision.verdict == "corrected"
+        assert Review(opened).open(case).report.text == "A liver like a brick."
+    assert not _drafts(catalogue, case)
+
+
+def test_a_pause_is_enough_for_the_work_to_be_on_the_disk(host, panel, catalogue):
+    case = _next(host, panel)
+    _draw(panel, _box())
+    host.spin(until=lambda: panel.review.draft is not None, timeout=30)
+    assert [draft.reviewer for draft in _drafts(catalogue, case)] == [""]
+    assert panel.ui.currentLabel.text.startswith(f"Open: {case}. Your changes are saved as a draft")
+    panel.review.startOver()
+    host.spin(until=lambda: panel.review.draft is None, timeout=30)
+    assert not _drafts(catalogue, case)
+
+
+def test_a_case_whose_draft_cannot_be_saved_stays_open_and_the_reason_is_told(host, panel, catalogue):
+    case = _next(host, panel)
+    shutil.rmtree(catalogue / "drafts", ignore_errors=True)
+    (catalogue / "drafts").write_text("a file where a folder is needed")
+    try:
+        _draw(panel, _box())
+        told = []
+        panel.review.failed.connect(told.append)
+        host.click(panel.ui.nextButton)
+        host.spin(until=lambda: len(told) == 2, timeout=30)
+        assert told[0].startswith("The draft was not saved: ")
+        assert "stays open" in told[1]
+        assert panel.review.current == case
+        assert np.array_equal(_drawn(panel) != 0, _box() != 0)
+    finally:
+        (catalogue / "drafts").unlink()
+    host.click(panel.ui.nextButton)
+    host.spin(until=lambda: panel.review.current != case, timeout=60)
+    assert len(_drafts(catalogue, case)) == 1
+    with Catalogue(catalogue) as opened:
+        Review(opened).drafts.discard(case, "")
+
+
+def test_undo_takes_the_correction_back_keeps_the_work_and_start_over_shows_the_earlier_text(host, panel, catalogue):
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    case = _next(host, panel)
+    earlier = panel.ui.reportText.toPlainText()
+    _write(host, panel, "Too hasty.")
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 3, timeout=60)
+    host.click(panel.ui.undoButton)
+    host.spin(until=lambda: len(panel.review.cases) == 4 and panel.review.draft is not None, timeout=60)
+    with Catalogue(catalogue) as opened:
+        assert Review(opened).open(case).report.text == earlier
+    assert panel.review.current == case
+    assert panel.ui.reportText.toPlainText() == "Too hasty."
+    host.answer("Cancel")
+    host.click(panel.ui.startOverButton)
+    host.spin(seconds=0.5)
     assert case in host.messages[-1].text
-    panel.review.open("case0" if case != "case0" else "case1")
-    assert "not accepted" in panel.ui.messageLabel.text
+    assert panel.ui.reportText.toPlainText() == "Too hasty."
     host.answer("Drop them")
-    assert _next(host, panel) != case
+    host.click(panel.ui.startOverButton)
+    host.spin(until=lambda: panel.review.draft is None and panel.review.current == case, timeout=60)
+    assert panel.ui.reportText.toPlainText() == earlier
+    assert not panel.review.isCorrected()
+    assert not _drafts(catalogue, case)
+
+
+def test_a_review_goes_by_the_keyboard_alone(host, panel, catalogue):
+    """Next, into the report, a sentence, its link, accept; undo."""
+    panel.widget.show()
+    panel.widget.activateWindow()
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    host.spin()
+    _keys(panel, "N")
+    host.spin(until=lambda: panel.review.current, timeout=60)
+    case = panel.review.current
+    segment = _draw(panel, _box())
+    panel.text.refresh()
+    _keys(panel, "P")
+    assert panel.ui.reportText.hasFocus()
+    host.type(panel.ui.reportText, "The liver is a box.")
+    _keys(panel, "L")
+    host.type(panel.ui.reportText, "\t")
+    assert not panel.ui.reportText.hasFocus()
+    assert panel.ui.reportText.toPlainText() == "The liver is a box."
+    _keys(panel, "A")
+    host.spin(until=lambda: len(panel.review.cases) == 3, timeout=60)
+    told = {"text": "The liver is a box.", "span": (0, 19, (segment,))}
+    with Catalogue(catalogue) as opened:
+        report = Review(opened).open(case).report
+    assert report.text == told["text"]
+    assert [(span.start, span.end, span.segments) for span in report.spans] == [told["span"]]
+    _keys(panel, "U")
+    host.spin(until=lambda: len(panel.review.cases) == 4, timeout=60)
+    with Catalogue(catalogue) as opened:
+        assert opened.record(case).decision is None
+    host.spin(until=lambda: panel.review.draft is not None, timeout=60)
+    panel.review.startOver()
+    host.spin(until=lambda: panel.review.draft is None, timeout=30)
+
+
+def test_closing_the_scene_leaves_the_draft_on_disk_and_no_case_open(host, panel, catalogue):
+    case = _next(host, panel)
+    _draw(panel, _box())
+    slicer.mrmlScene.Clear(0)
+    assert panel.review.current == ""
+    assert not panel.ui.acceptButton.isEnabled()
+    assert panel.ui.reportText.toPlainText() == ""
+    host.spin(until=lambda: _drafts(catalogue, case), timeout=30)
+    panel.review.open(case)
+    host.spin(until=lambda: panel.review.current == case, timeout=60)
+    assert np.array_equal(_drawn(panel) != 0, _box() != 0)
+    panel.review.startOver()
+    host.spin(until=lambda: panel.review.draft is None, timeout=30)
+
+
+SLICER = """
+import os, sys
+from pathlib import Path
+import numpy as np
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+sys.path[:0] = [sys.argv[1]]
+from slicerhost import host as standIn
+host = standIn.start()
+host.useLibrary()
+import slicer
+from UniBiomedSlicerLib.CohortPanel import CohortPanel
+
+panel = CohortPanel(lambda: sys.executable)
+panel.ui.reviewerEdit.setText("A. Reader")
+panel.openFolder(sys.argv[2])
+host.spin(until=lambda: panel.review.cases, timeout=60)
+host.click(panel.ui.nextButton)
+host.spin(until=lambda: panel.review.current, timeout=60)
+node, volume = panel.review.segmentationNode, panel.review.volumeNode
+segmentation = node.GetSegmentation()
+if segmentation.GetNumberOfSegments() == 0:
+    segmentation.AddEmptySegment("", "liver")
+mask = np.zeros((4, 96, 96), np.uint8)
+mask[1:3, 20:50, 30:60] = 1
+slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segmentation.GetNthSegmentID(0), volume)
+host.type(panel.ui.reportText, "Before the crash.")
+host.spin(until=lambda: panel.review.draft is not None and panel.review.draft["text"], timeout=60)
+print(panel.review.current, flush=True)
+host.spin(seconds=600)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_the_work_is_there_again_after_slicer_was_killed(host, panel, catalogue):
+    folder = Path(__file__).resolve().parents[2] / "host"
+    killed = subprocess.Popen(
+        [sys.executable, "-c", SLICER, str(folder), str(catalogue)], stdout=subprocess.PIPE, text=True
+    )
+    case = killed.stdout.readline().strip()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(20)
+    killed.stdout.close()
+    assert case.startswith("case")
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    assert _next(host, panel) == case
+    assert np.array_equal(_drawn(panel) != 0, _box() != 0)
+    assert panel.ui.reportText.toPlainText() == "Before the crash."
+    assert "saved as a draft" in panel.ui.currentLabel.text
+    panel.review.startOver()
+    host.spin(until=lambda: panel.review.draft is None, timeout=30)
 
 
 def test_a_training_is_named_after_the_cohort_wherever_its_catalogue_lies(host):

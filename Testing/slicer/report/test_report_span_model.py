@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "UniBiomedReport"))
-from UniBiomedSlicerLib.SpanModel import SpanModel
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "UniBiomedSlicer"))
+from UniBiomedSlicerLib.SpanModel import SpanModel, sentenceAround
 
 TEXT = "It shows the liver and a liver tumor (2.5 ml)."
 
@@ -172,3 +172,43 @@ def test_any_text_can_be_set_from_any_hint(made, text, near):
     model = SpanModel(*made)
     model.setText(text, near)
     assert model.text == text
+
+
+def test_words_are_linked_to_a_segment_and_linked_once_more_they_are_free(model):
+    model.link(0, 18, ["s3"])
+    assert words(model) == ["It shows the liver", "liver", "liver tumor"]
+    assert [one.segments for one in model.spans] == [("s3",), ("s1",), ("s2",)]
+    assert len({one.key for one in model.spans}) == 3
+    model.link(0, 18, ["s3"])
+    assert words(model) == ["liver", "liver tumor"]
+
+
+def test_a_link_takes_up_the_links_to_the_same_segment_within_it(model):
+    model.link(0, len(TEXT), ["s1"])
+    assert words(model) == [TEXT, "liver tumor"]
+    model.replaceText(0, 2, "This")
+    assert words(model)[0].startswith("This shows")
+
+
+@pytest.mark.parametrize(("start", "end", "segments"), [(3, 3, ["s"]), (5, 2, ["s"]), (0, 99, ["s"]), (0, 5, [])])
+def test_what_cannot_be_linked_changes_nothing(model, start, end, segments):
+    model.link(start, end, segments)
+    assert words(model) == ["liver", "liver tumor"]
+
+
+@pytest.mark.parametrize(
+    ("position", "sentence"),
+    [
+        (0, "A cyst of 4.2 cm."),
+        (9, "A cyst of 4.2 cm."),
+        (17, "A cyst of 4.2 cm."),
+        (18, "No more!"),
+        (26, "No more!"),
+        (27, "The end"),
+        (34, "The end"),
+    ],
+)
+def test_the_sentence_at_the_cursor_does_not_end_within_a_number(position, sentence):
+    text = "A cyst of 4.2 cm. No more!\nThe end"
+    start, end = sentenceAround(text, position)
+    assert text[start:end] == sentence

@@ -17,6 +17,7 @@ disk before its answer is written. The conversation ends when its input does.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,6 +54,9 @@ def answer(review: Review, line: str) -> dict[str, Any]:
         return {"id": number, "ok": True, **verb(review, request)}
     except UniBiomedError as error:
         return {"id": number, "ok": False, "message": str(error)}
+    except (OSError, sqlite3.Error) as error:
+        # A full disk, a folder that is gone: the conversation goes on, and what was asked may be asked again.
+        return {"id": number, "ok": False, "message": f"The catalogue cannot be read or written ({error})."}
     except json.JSONDecodeError as error:
         return {"id": number, "ok": False, "message": f"The line is not JSON ({error.msg})."}
     except KeyError as error:
@@ -110,6 +114,10 @@ def _open(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
                 }
                 for remark in report.remarks()
             ],
+        },
+        "standing": {
+            "text": opened.standing.text,
+            "spans": [span.model_dump(mode="json") for span in opened.standing.spans],
         },
         "draft": None if opened.draft is None else _draft_facts(opened.draft),
         "others": [_draft_facts(draft) for draft in opened.others],

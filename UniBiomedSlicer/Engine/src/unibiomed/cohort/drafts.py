@@ -71,7 +71,6 @@ class Drafts:
         except InputError:
             _set_aside(folder)
             former = None
-        folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
         kept = former.segmentation if former else None
         if segmentation is not None:

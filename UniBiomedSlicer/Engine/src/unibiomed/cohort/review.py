@@ -35,13 +35,14 @@ class CaseFiles:
 class OpenedCase:
     """A case as a reviewer sees it: with his draft in ``files.segmentation`` and ``report`` where he has one.
 
-    ``others`` are drafts of other reviewers, who may be at work on it; ``problem`` says in a sentence what is wrong
-    with a draft that could not be taken up.
+    ``standing`` is the report without the draft's text, on the same segments; ``others`` are drafts of other reviewers,
+    who may be at work on it; ``problem`` says in a sentence what is wrong with a draft that could not be taken up.
     """
 
     record: Record
     files: CaseFiles
     report: ReportText
+    standing: ReportText
     heads: tuple[SegmentHead, ...]
     draft: Draft | None = None
     others: tuple[Draft, ...] = ()
@@ -90,9 +91,10 @@ class Review:
                     files = replace(files, segmentation=draft.segmentation)
             except InputError as error:
                 draft, problem = None, str(error)
-        text = draft.text if draft is not None and draft.text is not None else self._standing(files, heads)
-        report = text.only(head.id for head in heads)
-        return OpenedCase(self.catalogue.record(case_id), files, report, heads, draft, tuple(others), problem)
+        known = [head.id for head in heads]
+        standing = self._standing(files, heads).only(known)
+        report = standing if draft is None or draft.text is None else draft.text.only(known)
+        return OpenedCase(self.catalogue.record(case_id), files, report, standing, heads, draft, tuple(others), problem)
 
     def accept(self, case_id: str, reviewer: str, note: str = "") -> Decision:
         """The result is right as it is (or as it was corrected before)."""
