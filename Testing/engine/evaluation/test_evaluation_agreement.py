@@ -12,6 +12,7 @@ from unibiomed.evaluation.agreement import Answer, answer_of, compare, summarise
 from unibiomed.evaluation.agreement_page import Comparison, save
 from unibiomed.evaluation.calibration import calibrate
 from unibiomed.evaluation.clustered import auroc, clustered_mean, paired
+from unibiomed.evaluation.text_answers import Told, figures_of
 
 SPACING = (4.0, 1.0, 1.0)
 
@@ -141,5 +142,31 @@ def test_page_and_data_say_how_empty_masks_were_treated(tmp_path):
     assert len(document["answers"][0]) == 2
     lines = list(csv.DictReader(table.open(encoding="utf-8")))
     assert {line["model"] for line in lines} == {"A", "B", "B minus A"}
-    dice = {line["model"]: float(line["value"]) for line in lines if (line["figure"], line["phrase"]) == ("dice", "all")}
+    dice = {
+        line["model"]: float(line["value"]) for line in lines if (line["figure"], line["phrase"]) == ("dice", "all")
+    }
     assert dice["B minus A"] == pytest.approx(dice["B"] - dice["A"], abs=1e-4)
+
+
+def test_the_page_lists_the_figures_in_words_what_is_missing_and_the_cases_worst_first(tmp_path):
+    answers = (_answer("good", _box(1, 2, 2), _box(1, 2, 2)), _answer("bad", NOTHING, _box(1, 2, 2)))
+    told = tuple(
+        Told(case, f"patient of {case}", "0", "region", "region exact match", (right, 1.0))
+        for case, right in (("bad", 1.0), ("words only", 0.0), ("words only", 1.0), ("words alone", 0.0))
+    )
+    settings = {"data": "set", "split": "test", "unit": "mm", "tolerance": "2 mm", "questions": 2}
+    comparison = Comparison(
+        (summarise("A", answers),), (answers,), (), settings, told=(told,), figures=(figures_of(told),),
+        unmeasured=(("VQA accuracy", "nobody looked"),), notes=("A note.",),
+    )  # fmt: skip
+    assert [case for case, _, _ in comparison.case_lines] == ["bad", "good", "words alone", "words only"]
+    assert [models[0][1] for _, _, models in comparison.case_lines] == ["1 of 1", "", "0 of 1", "1 of 2"]
+    page, data, _ = save(comparison, tmp_path / "out")
+    text = page.read_text(encoding="utf-8")
+    assert "region exact match<td>0.500" in text
+    assert "VQA accuracy: nobody looked." in text
+    assert "A note." in text
+    assert text.count("data:image/png") == 3
+    document = json.loads(data.read_text(encoding="utf-8"))
+    assert document["not_measured"] == [{"figures": "VQA accuracy", "reason": "nobody looked"}]
+    assert len(document["told"][0]) == 4

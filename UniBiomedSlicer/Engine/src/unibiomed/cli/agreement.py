@@ -136,8 +136,12 @@ def _tables(comparison: Comparison) -> list[Table]:
             cells = [told(one.estimate) if one else "" for one in figures]
             table.add_row(name, *cells, *([told_pair(difference.paired) if difference else ""] if last else []))
         tables.append(table)
-    worst = Table("case", "Dice", "worst", "false positives", title=f"{comparison.agreements[0].model}: worst cases")
-    for line in comparison.agreements[0].cases[:10]:
-        dice = "" if line.dice is None else f"{line.dice:.3f}"
-        worst.add_row(line.case, dice, line.worst, str(line.false_positives))
+    worst = Table(
+        "case", "Dice", "worst", "false positives", "answers right",
+        title=f"{comparison.agreements[0].model}: worst cases",
+    )  # fmt: skip
+    for case, _, models in comparison.case_lines[:10]:
+        line, right = models[0]
+        dice = "" if line is None or line.dice is None else f"{line.dice:.3f}"
+        worst.add_row(case, dice, line.worst if line else "", str(line.false_positives) if line else "", right)
     return [*tables, worst]

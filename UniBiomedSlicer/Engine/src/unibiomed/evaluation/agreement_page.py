@@ -16,7 +16,7 @@ from typing import Any
 
 import jinja2
 
-from unibiomed.evaluation.agreement import NOTES, Agreement, Answer, Difference
+from unibiomed.evaluation.agreement import NOTES, Agreement, Answer, CaseLine, Difference
 from unibiomed.evaluation.clustered import Estimate, Paired
 from unibiomed.evaluation.text_answers import RIGHT_OR_WRONG, TextDifference, TextFigure, Told
 from unibiomed.volumes.atomic import atomic_path
@@ -53,10 +53,35 @@ class Comparison:
         differences = {one.figure: one for one in self.figure_differences}
         return [(group, name, [model.get(name) for model in by_model], differences.get(name)) for group, name in names]
 
-    def right(self, model: int, case: str) -> str:
-        """``5 of 8``: the answers in words about a case that are right, of those that are right or wrong."""
-        values = [one.values for one in self.told[model] if one.case == case and one.figure in RIGHT_OR_WRONG]
-        return f"{sum(above for above, _ in values):.0f} of {len(values)}" if values else ""
+    @property
+    def case_lines(self) -> list[tuple[str, str, list[tuple[CaseLine | None, str]]]]:
+        """(case, patient, its line and its right answers by model), worst of model A first.
+
+        Cases without an answer about a mask come last, those with the fewest right answers first.
+        """
+        by_mask = {(line.case, line.patient): None for line in self.agreements[0].cases}
+        spoken = sorted(
+            {(one.case, one.patient) for one in (self.told[0] if self.told else ())} - by_mask.keys(),
+            key=lambda key: (self._share(0, key[0]), key),
+        )
+        lines = [{line.case: line for line in agreement.cases} for agreement in self.agreements]
+        return [
+            (case, patient, [(own.get(case), self._right(number, case)) for number, own in enumerate(lines)])
+            for case, patient in (*by_mask, *spoken)
+        ]
+
+    def _verdicts(self, model: int, case: str) -> list[float]:
+        told = self.told[model] if self.told else ()
+        return [one.values[0] for one in told if one.case == case and one.figure in RIGHT_OR_WRONG]
+
+    def _share(self, model: int, case: str) -> float:
+        verdicts = self._verdicts(model, case)
+        return sum(verdicts) / len(verdicts) if verdicts else 1.0
+
+    def _right(self, model: int, case: str) -> str:
+        """``5 of 8``: the answers in words that are right, of those that are right or wrong."""
+        verdicts = self._verdicts(model, case)
+        return f"{sum(verdicts):.0f} of {len(verdicts)}" if verdicts else ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; ``answers`` and ``told`` are every single question."""
