@@ -11,6 +11,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT, SEGMENTATION
 from unibiomed.cohort.cases import find_cases
 from unibiomed.cohort.catalogue import Catalogue, Outcome
@@ -36,18 +38,44 @@ def _module(name: str):
     return sys.modules[known]
 
 
-def make_grounded(root: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
+def _write_series(folder: Path, torso: np.ndarray) -> None:
+    """A torso as DICOM files of one series, with UIDs made up for the test."""
+    folder.mkdir()
+    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    for k, plane in enumerate(torso):
+        item = Dataset()
+        item.file_meta = FileMetaDataset()
+        item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        item.SOPClassUID, item.SOPInstanceUID = CTImageStorage, generate_uid()
+        item.StudyInstanceUID, item.SeriesInstanceUID, item.FrameOfReferenceUID = study, series, frame
+        item.PatientID, item.PatientName, item.PatientBirthDate, item.PatientSex = "torso", "Torso^T", "", ""
+        item.StudyDate, item.StudyTime, item.StudyID, item.AccessionNumber = "20260101", "120000", "1", ""
+        item.Modality, item.SeriesNumber, item.InstanceNumber, item.Manufacturer = "CT", 1, k + 1, ""
+        item.ReferringPhysicianName, item.PositionReferenceIndicator = "", ""
+        item.ImageOrientationPatient, item.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-40.0, -40.0, 3.0 * k]
+        item.PixelSpacing, item.SliceThickness = [2.0, 2.0], 3.0
+        item.Rows, item.Columns, item.SamplesPerPixel, item.PhotometricInterpretation = *plane.shape, 1, "MONOCHROME2"
+        item.BitsAllocated, item.BitsStored, item.HighBit, item.PixelRepresentation = 16, 16, 15, 1
+        item.RescaleIntercept, item.RescaleSlope, item.ImageType = 0, 1, ["DERIVED", "SECONDARY", "AXIAL"]
+        item.PixelData = plane.astype("<i2").tobytes()
+        item.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+
+
+def make_grounded(root: Path, names: tuple[str, ...] = ("a", "b"), dicom: bool = False) -> Path:
     """A catalogue of torsos, one a name: liver, spleen and two tumours in the liver, with a sentence about them."""
     model, torso = _module("fakes").FakeModel(), _module("conftest").torso_array()
     root.mkdir()
     for name in names:
+        if dicom:
+            _write_series(root / name, torso)
+            continue
         image = nibabel.Nifti1Image(torso.transpose(2, 1, 0), np.diag([-2.0, -2.0, 3.0, 1.0]))
         nibabel.save(image, root / f"{name}.nii.gz")
     folder = root / "derivatives" / "unibiomed"
     plan = Plan(modality="CT", window=WINDOW)
     with Catalogue.create(folder, root, plan, find_cases(root)) as catalogue:
         while (case := catalogue.claim()) is not None:
-            volume = read_volume(root / case.path, modality="CT")
+            volume = read_volume(root / case.path, modality="CT", series_uid=case.series_uid)
             result = interpret(model, volume, window=WINDOW)
             automatic = folder / AUTOMATIC / case.id
             automatic.mkdir(parents=True)
@@ -66,5 +94,5 @@ def grounded(tmp_path) -> Iterator[Review]:
 
 @pytest.fixture(scope="session")
 def grounded_cohort():
-    """``grounded_cohort(root, names)`` makes such a catalogue and returns its folder."""
+    """``grounded_cohort(root, names, dicom=False)`` makes such a catalogue and returns its folder."""
     return make_grounded

@@ -42,6 +42,7 @@ def write_card(
     lines += ["", "## What to know", "", *_WARNINGS]
     if not keep_identity:
         lines.append("- File names and tables hold no names; the pixels were not searched for burnt-in text.")
+        lines.append("- Report texts are as the model or the reviewer wrote them and were not searched for names.")
     (folder / CARD).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -60,6 +61,7 @@ def _facts(
         ("format", kind),
         ("made", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d} by UniBiomed {__version__}"),
         ("cases", f"{len(samples)} ({which}): " + ", ".join(f"{n} {word}" for word, n in sorted(verdicts.items()))),
+        ("reports", _reports(samples)),
         ("patients", len({s.patient for s in samples})),
         ("splits, by patient", ", ".join(_split(samples, split) for split in SPLITS)),
         ("modalities", ", ".join(sorted({s.modality for s in samples}))),
@@ -67,6 +69,13 @@ def _facts(
         ("asked for", ", ".join(catalogue.plan.all_targets) or "nothing: prompt-free"),
         ("identities", "kept" if keep_identity else "removed: running numbers instead of names"),
     ]
+
+
+def _reports(samples: Sequence[Sample]) -> str:
+    corrected = sum(sample.is_text_corrected for sample in samples)
+    return (
+        f"{sum(bool(sample.text) for sample in samples)} cases with a text, {corrected} of them corrected by a person"
+    )
 
 
 def _split(samples: Sequence[Sample], split: str) -> str:

@@ -11,6 +11,7 @@ import pydicom
 
 from unibiomed.cohort.export.samples import Sample
 from unibiomed.errors import InputError
+from unibiomed.tasks.measure import extent_mm, volume_ml
 from unibiomed.tasks.outputs.exports import export as export_document
 from unibiomed.tasks.schema import to_json
 from unibiomed.volumes.writing import write_segmentation
@@ -74,9 +75,39 @@ def _document(sample: Sample, segmentation: Path | None) -> dict[str, Any]:
             "sop_class_uid": str(written.SOPClassUID),
             "sop_instance_uid": str(written.SOPInstanceUID),
             "series_uid": str(written.SeriesInstanceUID),
-            "segments": {item.id: number for number, item in enumerate(sample.result.segments, start=1)},
+            "segments": _numbers(sample),
         }
-    document: dict[str, Any] = {"result": to_json(sample.result), "dicom": study}
-    if sample.text:
-        document["text"] = sample.text
-    return document
+    return {
+        "result": to_json(sample.result),
+        "text": sample.text,
+        "spans": [span.model_dump(mode="json") for span in sample.report.spans],
+        "edited": sample.is_text_corrected,
+        "segments": [_segment(sample, number) for number in range(len(sample.heads))],
+        "dicom": study,
+    }
+
+
+def _numbers(sample: Sample) -> dict[str, int]:
+    """Which number of the DICOM SEG each segment has: empty ones are left out of it, unless all are."""
+    pairs = list(zip(sample.heads, sample.segmentation.segments, strict=True))
+    held = [head for head, segment in pairs if not segment.mask.is_empty] or list(sample.heads)
+    return {head.id: number for number, head in enumerate(held, start=1)}
+
+
+def _segment(sample: Sample, number: int) -> dict[str, Any]:
+    """The figures of a segment as it stands; the model's confidence goes with the voxels that it was given for."""
+    head, segment = sample.heads[number], sample.segmentation.segments[number]
+    phrase = sample.phrase(number)
+    found = next((item for item in sample.result.segments if item.id == head.model_id), None)
+    return {
+        "id": head.id,
+        "name": head.name[:256],
+        "phrase": phrase[:256],
+        "target": segment.target[:256],
+        "kind": sample.kind(number),
+        "volume_ml": volume_ml(segment.mask, sample.volume),
+        "voxels": segment.mask.voxel_count,
+        "slices": sample.slices[number],
+        "extent_mm": extent_mm(segment.mask, sample.volume),
+        "confidence": found.confidence if found is not None and found.mask == segment.mask else None,
+    }

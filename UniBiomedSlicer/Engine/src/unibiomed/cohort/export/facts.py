@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from unibiomed.cohort.export.samples import Sample
-from unibiomed.cohort.export.unibiomed_format import _sentence
 from unibiomed.evaluation.export_facts import CaseFacts, ExportFacts, HowFacts, SegmentFacts, SentenceFacts
 from unibiomed.tasks.outputs.views import frames_of
 from unibiomed.tasks.phrases import parse_phrase
@@ -23,9 +20,7 @@ def export_facts(samples: Iterable[Sample]) -> ExportFacts:
 def case_facts(sample: Sample) -> CaseFacts:
     """One sample, under the name that it has in the export."""
     result, plan = sample.result, sample.plan
-    asked = [item.phrase for item in (*result.segments, *result.not_found)]
     frames = frames_of(result, sample.volume, result.provenance.site)
-    kinds = {item.phrase: item.kind for item in result.segments}
     return CaseFacts(
         name=sample.name,
         patient=sample.patient,
@@ -44,18 +39,18 @@ def case_facts(sample: Sample) -> CaseFacts:
             anatomy=plan.anatomy,
         ),
         prompt_free=not plan.targets,
-        asked=tuple(dict.fromkeys(asked)),
-        segments=_segments(sample, asked, kinds),
-        sentences=_sentences(sample, frames.mapping.array_axis),
+        asked=_asked(sample),
+        segments=_segments(sample),
+        sentences=_sentences(sample),
         text=sample.text,
         text_stands=_text_stands(sample),
     )
 
 
 def _text_stands(sample: Sample) -> bool:
-    """Whether a person stands for the text: wrote it, or accepted the case with it."""
+    """Whether a person stands for the text: changed it, or accepted the case with it."""
     decision = sample.record.decision
-    return sample.files.text is not None or (decision is not None and decision.verdict == "accepted")
+    return sample.is_text_corrected or (decision is not None and decision.verdict == "accepted")
 
 
 def picture_mm(mapping: SliceMapping) -> tuple[float, float, float]:
@@ -71,28 +66,40 @@ def picture_mm(mapping: SliceMapping) -> tuple[float, float, float]:
     return rows, columns, between
 
 
-def _segments(sample: Sample, asked: list[str], kinds: dict[str, str]) -> tuple[SegmentFacts, ...]:
-    """What stands, by phrase; a segment without one of its own goes by the phrase that was asked for its target."""
+def standing_phrases(sample: Sample) -> list[str]:
+    """The phrase of each segment that stands; one without its own goes by the phrase that was asked for its target."""
+    asked = _asked(sample)
     by_target = {parse_phrase(phrase).target: phrase for phrase in asked}
-    found: dict[str, SegmentFacts] = {}
+    phrases = []
     for number, item in enumerate(sample.segmentation.segments):
         phrase = sample.phrase(number)
-        if phrase not in asked:
-            phrase = by_target.get(item.target.lower(), phrase)
-        kind = item.attributes.get("UniBiomed.Kind") or kinds.get(phrase, "unknown")
-        known = kind if kind in ("anatomy", "abnormality") else "unknown"
-        found.setdefault(phrase, SegmentFacts(phrase=phrase, target=item.target, kind=known))
+        phrases.append(phrase if phrase in asked else by_target.get(item.target.lower(), phrase))
+    return phrases
+
+
+def _asked(sample: Sample) -> tuple[str, ...]:
+    result = sample.result
+    return tuple(dict.fromkeys(item.phrase for item in (*result.segments, *result.not_found)))
+
+
+def _segments(sample: Sample) -> tuple[SegmentFacts, ...]:
+    given = {item.phrase: item.kind for item in sample.result.segments}
+    found: dict[str, SegmentFacts] = {}
+    for number, phrase in enumerate(standing_phrases(sample)):
+        kind = sample.kind(number)
+        if kind == "unknown":
+            kind = given.get(phrase, kind)
+        target = sample.segmentation.segments[number].target
+        found.setdefault(phrase, SegmentFacts(phrase=phrase, target=target, kind=kind))
     return tuple(found.values())
 
 
-def _sentences(sample: Sample, axis: int) -> tuple[SentenceFacts, ...]:
-    """What is said of each segment, on the slices along ``axis`` of the array that it stands on."""
+def _sentences(sample: Sample) -> tuple[SentenceFacts, ...]:
+    """What is said of each segment, on the slices that it stands on."""
     said: dict[tuple[str, str], list[int]] = {}
-    for number, item in enumerate(sample.segmentation.segments):
-        phrase = sample.phrase(number)
-        used = np.flatnonzero(np.moveaxis(item.mask.array, axis, 0).any(axis=(1, 2))) + item.mask.offset[axis]
-        for index in used.tolist():
-            sentence = _sentence(sample, phrase, index)
+    for number, phrase in enumerate(standing_phrases(sample)):
+        for index in sample.slices[number]:
+            sentence = sample.sentence(sample.phrase(number), index)
             if sentence:
                 said.setdefault((phrase, sentence), []).append(index)
     return tuple(

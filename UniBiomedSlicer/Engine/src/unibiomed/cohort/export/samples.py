@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,13 +12,19 @@ from unibiomed.cohort.catalogue import Catalogue, Record
 from unibiomed.cohort.export.splits import Split, assign_splits
 from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.review import CaseFiles, Review
+from unibiomed.cohort.texts import ReportText, model_text, read_text
 from unibiomed.errors import InputError
+from unibiomed.tasks.compose import full_stop
+from unibiomed.tasks.outputs.views import frames_of
 from unibiomed.tasks.phrases import make_phrase, parse_phrase
-from unibiomed.tasks.results import Interpretation, SegmentationResult
+from unibiomed.tasks.results import Interpretation, Kind, SegmentationResult
 from unibiomed.tasks.schema import from_json
+from unibiomed.tasks.stack import slices_along
 from unibiomed.volumes import read_volume
 from unibiomed.volumes.reading_nrrd import read_segmentation
+from unibiomed.volumes.segment_heads import SegmentHead, read_heads
 from unibiomed.volumes.segmentation import Segmentation
+from unibiomed.volumes.terminology import lookup
 from unibiomed.volumes.volume import Volume
 
 Which = Literal["corrected", "reviewed", "all"]
@@ -57,12 +62,76 @@ class Sample:
         """What the model said."""
         return from_json(self.files.result.read_text(encoding="utf-8"))  # type: ignore[return-value]
 
+    @cached_property
+    def heads(self) -> tuple[SegmentHead, ...]:
+        """What the file says of the segments, in the order of ``segmentation``."""
+        return read_heads(self.files.segmentation)
+
+    @cached_property
+    def model_report(self) -> ReportText:
+        """What the model wrote, linked to the segments that stand; empty for a plan that asked for segments only."""
+        return model_text(self.files.result, self.heads)
+
+    @cached_property
+    def report(self) -> ReportText:
+        """The report as the reviewer left it, else the model's; its links name segments of ``heads``."""
+        if self.files.text is None:
+            return self.model_report
+        return read_text(self.files.text).only(head.id for head in self.heads)
+
     @property
     def text(self) -> str:
         """The report as the reviewer left it, else the model's, else nothing."""
-        if self.files.text is not None:
-            return str(json.loads(self.files.text.read_text(encoding="utf-8")).get("text", ""))
-        return self.result.text if isinstance(self.result, Interpretation) else ""
+        return self.report.text
+
+    @property
+    def is_text_corrected(self) -> bool:
+        """Whether a person changed words or what they are linked to."""
+        return (self.report.text, self.report.spans) != (self.model_report.text, self.model_report.spans)
+
+    @cached_property
+    def slices(self) -> tuple[tuple[int, ...], ...]:
+        """For each segment the slices that show it, counted along the axis that the model read."""
+        axis = frames_of(self.result, self.volume, self.result.provenance.site).mapping.array_axis
+        return tuple(slices_along(segment.mask, axis) for segment in self.segmentation.segments)
+
+    def sentence(self, phrase: str, index: int | None = None) -> str:
+        """What is said of the segments of ``phrase`` on slice ``index`` (None: on any); "" where nothing is.
+
+        The words of a reviewer hold for the whole segment, those of the model for the slices that it found it on.
+        """
+        for number, slices in enumerate(self.slices):
+            if self.phrase(number) != phrase or (index is not None and index not in slices):
+                continue
+            said = self._said(number, phrase, index)
+            if said:
+                return said
+        return ""
+
+    def kind(self, number: int) -> Kind:
+        """Whether segment ``number`` is anatomy or an abnormality; "unknown" where neither model nor codes say it."""
+        segment = self.segmentation.segments[number]
+        told = segment.attributes.get("UniBiomed.Kind", "")
+        if told in ("anatomy", "abnormality"):
+            return told
+        term = lookup(segment.target)
+        return ("abnormality" if term.is_abnormality else "anatomy") if term.known else "unknown"
+
+    def _said(self, number: int, phrase: str, index: int | None) -> str:
+        head, target = self.heads[number], self.segmentation.segments[number].target
+        names = (head.name, target, phrase)
+        said = self.report.said_of(head.id, names)
+        if said != self.model_report.said_of(head.id, names):
+            return full_stop(said) if said else ""
+        if not isinstance(self.result, Interpretation):
+            return ""
+        of_segment = (
+            item
+            for item in self.result.findings
+            if (head.model_id in item.segments if head.model_id else item.phrase == phrase)
+        )
+        seen = (item.sentence for item in of_segment if index is None or index in item.slices)
+        return next(filter(None, seen), "")
 
     @property
     def modality(self) -> str:

@@ -2,8 +2,9 @@
 """UniBiomed's own training format, as its published loaders read it (``Biomed_Dataset.py``, ``BiomedGRG_Dataset.py``).
 
 A folder a split with PNG pictures, ``<split>_mask`` beside it with 0/255 masks, and a COCO-like ``<split>.json``:
-images, annotations with ``file_name``, ``mask_file`` and ``sentences`` (image, mask, sentence triplets). Reports of
-prompt-free cases go to ``<split>_parse.json`` (abnormality, report, anatomy, image and mask file).
+images, annotations with ``file_name``, ``mask_file`` and ``sentences`` (image, mask, sentence triplets). What was said
+of abnormalities, by a reviewer or the model, goes to ``<split>_parse.json`` (abnormality, report, anatomy, image and
+mask file).
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from unibiomed.cohort.export.pictures import Picture, pictures
 from unibiomed.cohort.export.samples import Sample
 from unibiomed.cohort.export.splits import SPLITS
 from unibiomed.tasks.phrases import parse_phrase
-from unibiomed.tasks.results import Interpretation
 
 #: The published loaders call the held-out part of their data sets so.
 FOLDER_OF = {"train": "train", "validation": "val", "test": "test"}
@@ -57,6 +57,7 @@ def _add_picture(
     height, width = picture.image.shape[:2]
     Image.fromarray(picture.image).save(folder / split / file)
     out["images"].append({"id": len(out["images"]), "file_name": file, "height": height, "width": width})
+    anatomy = {sample.phrase(n) for n in range(len(sample.heads)) if sample.kind(n) == "anatomy"}
     for phrase, mask in picture.masks.items():
         mask_file = f"{file[:-4]}_{_word(picture.targets[phrase])}.png"
         Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{split}_mask" / mask_file)
@@ -72,7 +73,7 @@ def _add_picture(
                 "patient": sample.patient,
             }
         )
-        sentence = _sentence(sample, phrase, picture.slice)
+        sentence = "" if phrase in anatomy else sample.sentence(phrase, picture.slice)
         if sentence:
             reports.append(
                 {
@@ -83,14 +84,6 @@ def _add_picture(
                     "mask_file": f"{split}_mask/{mask_file}",
                 }
             )
-
-
-def _sentence(sample: Sample, phrase: str, index: int) -> str:
-    """What was said of an abnormality on this slice's finding; "" for structures and unspoken ones."""
-    if not isinstance(sample.result, Interpretation):
-        return ""
-    found = (item for item in sample.result.findings if item.phrase == phrase and index in item.slices)
-    return next((item.sentence for item in found if item.sentence), "")
 
 
 def _word(text: str) -> str:
