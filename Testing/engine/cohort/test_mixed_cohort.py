@@ -22,7 +22,7 @@ from unibiomed.cohort.export.samples import samples
 from unibiomed.cohort.plan import Plan, plan_from
 from unibiomed.cohort.run import work
 from unibiomed.cohort.tally import tally
-from unibiomed.errors import InputError
+from unibiomed.errors import InputError, OutputError
 from unibiomed.model import load
 from unibiomed.phantoms import generate
 from unibiomed.phantoms.volume import generate_volume
@@ -218,6 +218,21 @@ def test_an_output_that_cannot_hold_a_case_is_told_and_the_case_is_kept(tmp_path
     written = {path.name for path in (tmp_path / "out" / AUTOMATIC / case.id).iterdir()}
     assert {RESULT, "segmentation.seg.nrrd", "report.html"} <= written
     assert "segmentation.dcm" not in written
+
+
+def test_nothing_of_a_case_stays_in_memory_whether_it_was_done_or_not(tmp_path):
+    Image.fromarray(generate("fundus", SEED).image).save(tmp_path / "eye.png")
+    (case,) = find_cases(tmp_path)
+    model = load("mini", device="cpu")
+    plan = Plan(modality="fundus")
+    Annotator(model, plan, tmp_path, tmp_path / "out")(case)
+    assert model.cache.statistics.misses > 0
+    assert model.cache.statistics.bytes_in_memory == 0
+    (tmp_path / "out").rename(tmp_path / "kept")
+    (tmp_path / "out").write_text("a file where the results should go")
+    with pytest.raises(OutputError):
+        Annotator(model, plan, tmp_path, tmp_path / "out")(case)
+    assert model.cache.statistics.bytes_in_memory == 0
 
 
 @pytest.mark.slow

@@ -58,6 +58,13 @@ class Annotator:
         A case done before is replaced, reviewed files lie elsewhere. Raises one of ``failures.CASE_ERRORS`` when
         the case cannot be done, Cancelled when ``cancelled()`` turns true.
         """
+        try:
+            return self._annotated(case, cancelled)
+        finally:
+            # No picture of this case comes again: what is kept of them would only fill the memory.
+            self.model.cache.clear()
+
+    def _annotated(self, case: Case, cancelled: Callable[[], bool] | None) -> Outcome:
         started = time.monotonic()
         plan = self.plan.of(case)
         if self.fetch is not None:
