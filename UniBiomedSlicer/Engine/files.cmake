@@ -92,11 +92,13 @@ set(ENGINE_FILES
   Engine/src/unibiomed/evaluation/comparison.py
   Engine/src/unibiomed/evaluation/export_facts.py
   Engine/src/unibiomed/evaluation/exported.py
+  Engine/src/unibiomed/evaluation/fit_exported.py
   Engine/src/unibiomed/evaluation/fit_presence.py
   Engine/src/unibiomed/evaluation/goals.py
   Engine/src/unibiomed/evaluation/mask_metrics.py
   Engine/src/unibiomed/evaluation/matching.py
   Engine/src/unibiomed/evaluation/phantoms.py
+  Engine/src/unibiomed/evaluation/presence_pair.py
   Engine/src/unibiomed/evaluation/questions.py
   Engine/src/unibiomed/evaluation/results.py
   Engine/src/unibiomed/evaluation/reviewed/__init__.py
@@ -245,6 +247,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/training/__init__.py
   Engine/src/unibiomed/training/aids.py
   Engine/src/unibiomed/training/augmentation.py
+  Engine/src/unibiomed/training/averaging.py
   Engine/src/unibiomed/training/batching.py
   Engine/src/unibiomed/training/conversations.py
   Engine/src/unibiomed/training/curves.py

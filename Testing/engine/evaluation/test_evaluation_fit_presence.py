@@ -9,7 +9,8 @@ import math
 import numpy as np
 import pytest
 from unibiomed.errors import InputError
-from unibiomed.evaluation.fit_presence import Sample, fit_presence, write_presence
+from unibiomed.evaluation.fit_presence import fit_presence, write_presence
+from unibiomed.evaluation.presence_pair import Sample
 from unibiomed.model.manifest import MANIFEST_NAME, verify_folder, write_manifest
 
 

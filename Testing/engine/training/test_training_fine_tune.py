@@ -17,6 +17,7 @@ from unibiomed.errors import InputError, OutputError
 from unibiomed.model.checkpoint import load_model, save_model
 from unibiomed.model.manifest import file_sha256
 from unibiomed.model.store import ModelStore
+from unibiomed.training.averaging import AveragedWeights
 from unibiomed.training.event_files import event_writer
 from unibiomed.training.exported_data import ExportedExamples
 from unibiomed.training.fine_tune import FineTuneOptions, fine_tune
@@ -119,14 +120,16 @@ def test_without_a_held_out_split_every_step_is_done(options, export):
 
 def test_the_weights_that_were_best_are_the_ones_kept(tiny_model, export, collator, tmp_path):
     losses = iter([0.5, 0.3, 0.4, 0.6])
-    held_out = HeldOut(tiny_model, ExportedExamples(export, "val", count=2), collator, tmp_path / "run", start=0,
-                       every=1, patience=2, batch_size=2)  # fmt: skip
+    average = AveragedWeights(tiny_model, decay=0.0)  # that is, the last weights
+    held_out = HeldOut(tiny_model, average, ExportedExamples(export, "val", count=2), collator, tmp_path / "run",
+                       start=0, every=1, patience=2, batch_size=2)  # fmt: skip
     held_out._evaluated = lambda step: Look(step, next(losses), 0.0)
     weight = next(tiny_model.parameters())
     stopped = []
     for step in range(4):
         with torch.no_grad():
             weight.fill_(step)
+        average.update(step)
         stopped.append(held_out.before_step())
     assert stopped == [False, False, False, True]
     assert held_out.take_best().step == 1
@@ -137,14 +140,16 @@ def test_looks_after_the_checkpoint_of_a_killed_run_are_forgotten(tiny_model, ex
     (tmp_path / "held_out.jsonl").write_text(
         "".join(json.dumps({"step": step, "loss": 1.0 - step, "dice": 0.0}) + "\n" for step in (0, 2, 4))
     )
-    held_out = HeldOut(tiny_model, ExportedExamples(export, "val", count=2), collator, tmp_path, start=2, every=2,
+    examples = ExportedExamples(export, "val", count=2)
+    held_out = HeldOut(tiny_model, AveragedWeights(tiny_model), examples, collator, tmp_path, start=2, every=2,
                        patience=2, batch_size=2)  # fmt: skip
     assert [look.step for look in held_out.looks] == [0, 2]
 
 
 def test_a_look_leaves_the_model_training_and_without_gradients(tiny_model, export, collator, tmp_path):
     tiny_model.train()
-    held_out = HeldOut(tiny_model, ExportedExamples(export, "val", count=3), collator, tmp_path, start=0, every=2,
+    examples = ExportedExamples(export, "val", count=3)
+    held_out = HeldOut(tiny_model, AveragedWeights(tiny_model), examples, collator, tmp_path, start=0, every=2,
                        patience=2, batch_size=2)  # fmt: skip
     look = held_out.look(0)
     assert tiny_model.training

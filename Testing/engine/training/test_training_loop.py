@@ -11,6 +11,7 @@ import json
 import pytest
 import torch
 from unibiomed.errors import CheckpointError
+from unibiomed.training.averaging import AveragedWeights
 from unibiomed.training.loop import LoopOptions, train
 from unibiomed.training.objective import LossWeights, batch_loss, video_loss
 from unibiomed.training.schedule import Schedule
@@ -54,6 +55,35 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tiny_model, examples
     assert train(other, examples, collator, options, tmp_path / "parts", stop=lambda: next(calls)) == 2
     assert train(other, examples, collator, options, tmp_path / "parts") == 4
     assert torch.allclose(_weights(tiny_model), _weights(other), atol=1e-6)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_average_of_the_weights_goes_on_with_a_run_that_was_stopped(tiny_model, examples, collator, tmp_path):
+    other = copy.deepcopy(tiny_model)
+    whole = AveragedWeights(tiny_model)
+    train(tiny_model, examples, collator, OPTIONS, tmp_path / "whole", average=whole)
+    calls = iter([False, False, True])
+    train(other, examples, collator, OPTIONS, tmp_path / "parts", average=AveragedWeights(other),
+          stop=lambda: next(calls))  # fmt: skip
+    resumed = AveragedWeights(other)
+    train(other, examples, collator, OPTIONS, tmp_path / "parts", average=resumed)
+    last = _weights(tiny_model)
+    whole.put()
+    resumed.put()
+    assert torch.allclose(_weights(tiny_model), _weights(other), atol=1e-6)
+    assert not torch.equal(_weights(tiny_model), last)
+
+
+def test_the_average_is_used_for_a_while_and_the_weights_come_back(tiny_model):
+    before = _weights(tiny_model).clone()
+    average = AveragedWeights(tiny_model, decay=0.5)
+    with torch.no_grad():
+        for parameter in tiny_model.parameters():
+            parameter.add_(1.0)
+    average.update(100)
+    with average.used():
+        assert torch.allclose(_weights(tiny_model), before + 0.5, atol=1e-5)
+    assert torch.allclose(_weights(tiny_model), before + 1.0, atol=1e-5)
 
 
 def test_a_run_logs_every_part_of_the_loss(tiny_model, examples, collator, tmp_path):

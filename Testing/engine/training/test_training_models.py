@@ -21,10 +21,11 @@ def test_mini_has_at_most_twelve_million_parameters():
     assert sum(p.numel() for p in model.parameters()) <= 12_000_000
 
 
-def test_merged_adapters_give_the_published_layout_and_the_adapted_answers(tiny_model, examples, collator):
+@pytest.mark.parametrize("encoders", [False, True])
+def test_merged_adapters_give_the_published_layout_and_the_adapted_answers(tiny_model, examples, collator, encoders):
     batch = collator([examples.picture(5)])
     shapes = published_shapes(tiny_model)
-    add_adapters(tiny_model, LoraOptions(rank=4, alpha=8, dropout=0.0))
+    add_adapters(tiny_model, LoraOptions(rank=4, alpha=8, dropout=0.0, encoders=encoders, encoder_rank=2))
     trainable = [p for p in tiny_model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-2)
     loss, _ = batch_loss(tiny_model, batch, LossWeights())
@@ -47,6 +48,17 @@ def test_adapters_leave_both_image_encoders_and_the_memory_as_they_are(tiny_mode
         assert all(
             name in frozen for name in before if name.startswith(part) and name in dict(tiny_model.named_parameters())
         )
+
+
+def test_the_encoders_get_adapters_where_that_is_asked_for_and_the_memory_none(tiny_model):
+    add_adapters(tiny_model, LoraOptions(rank=2, alpha=4, encoders=True, encoder_rank=2))
+    trained = {name for name, p in tiny_model.named_parameters() if p.requires_grad}
+    for part in ("vision_model.", "grounding_encoder.vision_encoder.backbone."):
+        own = {name for name in trained if name.startswith(part)}
+        assert own
+        assert all("lora" in name for name in own)
+    assert any(name.startswith("grounding_encoder.vision_encoder.neck.") for name in trained)
+    assert not any("memory" in name for name in trained)
 
 
 def test_teaching_the_memory_changes_nothing_for_single_pictures(tiny_model, tokenizer, tmp_path):

@@ -35,6 +35,7 @@ def fine_tune_command(
     # Before hours of work, not after.
     store.check_free(called)
     try:
+        from unibiomed.evaluation.fit_exported import fit_exported
         from unibiomed.training.fine_tune import FineTuneOptions, fine_tune
     except ModuleNotFoundError as error:
         raise InputError(f"Training needs {error.name}; install it with pip install 'unibiomed[training]'.") from error
@@ -51,6 +52,7 @@ def fine_tune_command(
                 {"held_out": vars(look)}, f"held out, step {look.step}: loss {look.loss:.4f}, soft Dice {look.dice:.3f}"
             ),
             stop=work.cancelled,
+            presence=lambda tuned: fit_exported(tuned, data, seed=options.seed, cancelled=work.cancelled),
         )
     if model is None:
         raise Cancelled(f"The training was stopped; run the same command again to go on with {output}.")

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from unibiomed.errors import CheckpointError, InputError
+from unibiomed.errors import CheckpointError
 from unibiomed.evaluation.mask_metrics import dice
 from unibiomed.evaluation.phantoms import FITTING_SEED_BASE, Generate, Plan, ask
+from unibiomed.evaluation.presence_pair import MAX_FALSE_POSITIVES, Pair, Sample, enough, fit_pair
 from unibiomed.evaluation.questions import Amounts, Question
 from unibiomed.model.manifest import update_record
 from unibiomed.phantoms import generate
@@ -31,37 +32,6 @@ from unibiomed.tasks.progress import ProgressEvent
 from unibiomed.tasks.protocol import Model, PredictionLike
 from unibiomed.volumes.atomic import atomic_path
 from unibiomed.volumes.modalities import base_modality
-
-MAX_FALSE_POSITIVES = 0.03
-ENOUGH = 20
-CANDIDATES = 25
-#: Dice given away for fewer false positives: differences below it are noise of the sample.
-TOLERANCE = 0.003
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One answer to a segmentation prompt; ``dice`` is None where the target is absent. No mask: scores are -inf."""
-
-    phrase: str
-    modality: str
-    kind: Kind
-    object_score: float
-    iou: float
-    token_logprob: float | None
-    dice: float | None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Fitted thresholds with what they give on the samples they were fitted on."""
-
-    object_score: float
-    iou: float
-    dice: float
-    false_positives: float
-    present: int
-    absent: int
 
 
 @dataclass(frozen=True)
@@ -122,12 +92,12 @@ def fit_presence(samples: Sequence[Sample], max_false_positives: float = MAX_FAL
     phrases: dict[str, tuple[str, ...]] = {}
     for (modality, kind), group in sorted(groups.items()):
         whole = [sample for (word, _), some in groups.items() if word == modality for sample in some]
-        enough = next((some for some in (group, whole) if _enough(some)), None)
-        if enough is not None:
+        fitted_on = next((some for some in (group, whole) if enough(some)), None)
+        if fitted_on is not None:
             name = f"{modality} {kind}"
-            by_group[name] = _fit(enough, max_false_positives)
+            by_group[name] = fit_pair(fitted_on, max_false_positives)
             phrases[name] = tuple(sorted({sample.phrase for sample in group}))
-    return PresenceFit(_fit(samples, max_false_positives), by_group, phrases, _token_limit(samples))
+    return PresenceFit(fit_pair(samples, max_false_positives), by_group, phrases, _token_limit(samples))
 
 
 def write_presence(folder: Path, fit: PresenceFit) -> None:
@@ -157,45 +127,6 @@ def _sample(question: Question, prediction: PredictionLike, model: Model) -> Sam
     if not seen.mask.any():
         return Sample(spec.phrase, spec.modality, spec.kind, -math.inf, -math.inf, seen.token_logprob, overlap)
     return Sample(spec.phrase, spec.modality, spec.kind, seen.object_score, seen.iou, seen.token_logprob, overlap)
-
-
-def _enough(group: Sequence[Sample]) -> bool:
-    present = sum(sample.dice is not None for sample in group)
-    return present >= ENOUGH and len(group) - present >= ENOUGH
-
-
-def _fit(samples: Sequence[Sample], max_false_positives: float) -> Pair:
-    scores = np.array([sample.object_score for sample in samples])
-    ious = np.array([sample.iou for sample in samples])
-    present = np.array([sample.dice is not None for sample in samples])
-    if not present.any() or present.all():
-        raise InputError("The presence gate cannot be fitted: both present and absent targets are needed.")
-    gain = np.array([sample.dice or 0.0 for sample in samples])
-    grid = [(score, least) for score in _candidates(scores, present) for least in _candidates(ious, present)]
-    shown = [(scores >= score) & (ious >= least) for score, least in grid]
-    dices = np.array([(gain * one)[present].mean() for one in shown])
-    wrong = np.array([one[~present].mean() for one in shown])
-    allowed = np.flatnonzero(wrong <= max_false_positives)
-    if not allowed.size:
-        allowed = np.flatnonzero(wrong == wrong.min())
-    good = allowed[dices[allowed] >= dices[allowed].max() - TOLERANCE]
-    # Of equally good pairs: fewest false positives, then the one nearest to SAM 2's own boundary.
-    best = min(good, key=lambda index: (wrong[index], abs(grid[index][0]), grid[index][1]))
-    score, least = grid[best]
-    counts = int(present.sum()), int((~present).sum())
-    return Pair(float(score), float(least), float(dices[best]), float(wrong[best]), *counts)
-
-
-def _candidates(values: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """0, and values between the scores where the two kinds meet: the low end of present, the high end of absent."""
-    known = np.isfinite(values)
-    ends = [
-        np.quantile(some, np.linspace(low, high, CANDIDATES))
-        for some, low, high in ((values[known & present], 0.0, 0.3), (values[known & ~present], 0.8, 1.0))
-        if some.size
-    ]
-    meeting = np.unique(np.concatenate([[0.0], *ends]))
-    return np.unique(np.concatenate([[0.0], meeting[:1], (meeting[1:] + meeting[:-1]) / 2]))
 
 
 def _token_limit(samples: Sequence[Sample]) -> float:

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from unibiomed.errors import InputError
 from unibiomed.tasks import templates
 from unibiomed.tasks.phrases import parse_phrase
+from unibiomed.training.augmentation import Mapped, moved, other_look
 from unibiomed.training.conversations import SEGMENT_ANSWER, segment_question
 from unibiomed.training.turns import Conversation, Example, Turn
 
@@ -79,9 +80,14 @@ class ExportedExamples(Dataset):
         phrases: every phrase of the split; one that a picture lacks is asked for too, with an empty mask.
     """
 
-    def __init__(self, folder: Path, split: str = "train", *, count: int, seed: int = 0) -> None:
-        """``folder`` of the export, ``count`` examples in all. InputError when the split is not there or is damaged."""
-        self.count, self.seed = count, seed
+    def __init__(
+        self, folder: Path, split: str = "train", *, count: int, seed: int = 0, augmented: bool = False
+    ) -> None:
+        """``folder`` of the export, ``count`` examples in all; ``augmented``: each pass shows them a little otherwise.
+
+        InputError when the split is not there or is damaged.
+        """
+        self.count, self.seed, self.augmented = count, seed, augmented
         self._data = ExportedPictures(folder, split)
         self.phrases = self._data.phrases
 
@@ -100,30 +106,38 @@ class ExportedExamples(Dataset):
         return self._example(self._data.pictures[order[place]], np.random.default_rng([self.seed, 1, number]))
 
     def _example(self, picture: ExportedPicture, rng: np.random.Generator) -> Example:
-        image = self._data.image(picture)
-        turns = [self._segmentation_turn(image, picture, rng) for _ in range(min(_TURNS, len(self.phrases)))]
+        image, change = self._data.image(picture), _as_it_is
+        if self.augmented:
+            change = moved(image.shape[:2], rng)
+            image = other_look(change(image), rng)
+        turns = [self._segmentation_turn(image, picture, change, rng) for _ in range(min(_TURNS, len(self.phrases)))]
         conversations = [Conversation(image, tuple(turns))]
         if picture.reports:
-            conversations.append(Conversation(image, (self._report_turn(picture),)))
+            conversations.append(Conversation(image, (self._report_turn(picture, change),)))
         return Example(image=image, conversations=tuple(conversations))
 
-    def _segmentation_turn(self, image: np.ndarray, picture: ExportedPicture, rng: np.random.Generator) -> Turn:
+    def _segmentation_turn(
+        self, image: np.ndarray, picture: ExportedPicture, change: Mapped, rng: np.random.Generator
+    ) -> Turn:
         absent = [phrase for phrase in self.phrases if phrase not in picture.masks]
         if absent and (not picture.masks or rng.random() < _ABSENT_SHARE):
             phrase = str(rng.choice(absent))
             mask = np.zeros(image.shape[:2], dtype=bool)
         else:
             phrase = str(rng.choice(list(picture.masks)))
-            mask = self._data.mask_file(picture.masks[phrase])
+            mask = change(self._data.mask_file(picture.masks[phrase]))
         return Turn(segment_question(phrase), SEGMENT_ANSWER, (mask,), (phrase,))
 
-    def _report_turn(self, picture: ExportedPicture) -> Turn:
+    def _report_turn(self, picture: ExportedPicture, change: Mapped) -> Turn:
         blocks = [
             f"<p> {name}. {said} </p> [SEG]".lower().replace("[seg]", "[SEG]") for name, said, _ in picture.reports
         ]
-        return Turn(
-            templates.REPORT[2], " ".join(blocks), tuple(self._data.mask_file(file) for _, _, file in picture.reports)
-        )
+        masks = tuple(change(self._data.mask_file(file)) for _, _, file in picture.reports)
+        return Turn(templates.REPORT[2], " ".join(blocks), masks)
+
+
+def _as_it_is(array: np.ndarray) -> np.ndarray:
+    return array
 
 
 def _read(folder: Path, split: str) -> list[ExportedPicture]:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model fine-tuned on an exported data set: LoRA, the held-out split watched, a model folder in the end.
 
-What the model could must not be lost: the learning rate is small, both image encoders stay as they are, old examples
-are replayed where they can be drawn again, and the weights that were best on the held-out split are the ones kept.
+What the model could must not be lost: the learning rate is small and falls, old examples are replayed where they can be
+drawn again, and of the averaged weights those that were best on the held-out split are kept.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import torch
 from accelerate import PartialState
 
 from unibiomed.errors import CheckpointError, InputError, OutputError
+from unibiomed.model.api import UniBiomed
 from unibiomed.model.checkpoint import load_model
+from unibiomed.model.device import DeviceChoice
 from unibiomed.model.info import ModelInfo, read_info
 from unibiomed.tasks.phrases import make_phrase
+from unibiomed.training.averaging import AveragedWeights
 from unibiomed.training.batching import Collator
 from unibiomed.training.curves import plot_curves
 from unibiomed.training.event_files import event_writer
@@ -55,6 +58,8 @@ class FineTuneOptions:
         replay: share of phantoms; None takes 0.6 for a model that was trained on phantoms, 0 for others.
         look_every, patience: steps between two looks at the held-out split; looks without gain before a stop.
         workers: processes that read pictures; 0 reads them in the training process.
+        augment: exported pictures are shown a little differently each time.
+        lora: None takes the released configuration, with adapters in the image encoders too for a small model.
     """
 
     out: Path
@@ -69,7 +74,8 @@ class FineTuneOptions:
     patience: int = 4
     seed: int = 0
     workers: int = 1
-    lora: LoraOptions = field(default_factory=LoraOptions)
+    augment: bool = True
+    lora: LoraOptions | None = None
 
 
 def fine_tune(
@@ -79,10 +85,12 @@ def fine_tune(
     report: Report = lambda record: None,
     looked: Callable[[Look], None] = lambda look: None,
     stop: Callable[[], bool] = lambda: False,
+    presence: Callable[[UniBiomed], dict[str, Any] | None] = lambda model: None,
 ) -> Path | None:
     """Fine-tune, or go on with it; returns the model's folder, or None if ``stop`` ended the run before its end.
 
     ``needs`` is told memory and time before the first step, ``report`` the loss, ``looked`` the held-out split.
+    ``presence`` is asked for the thresholds of the trained model (``evaluation.fit_exported``).
 
     Raises:
         OutputError: ``out/model`` is there already.
@@ -93,7 +101,9 @@ def fine_tune(
         raise OutputError(f"{result} is there already; choose another --output, or remove it to train again.")
     info = read_info(options.start, name=options.start.name)
     # Damage is found before minutes are spent on the model.
-    trained_on = ExportedExamples(options.data, "train", count=options.steps * options.batch_size, seed=options.seed)
+    trained_on = ExportedExamples(
+        options.data, "train", count=options.steps * options.batch_size, seed=options.seed, augmented=options.augment
+    )
     if not trained_on.phrases:
         raise InputError(f"{options.data} has no segment in its training split, so there is nothing to learn.")
     _same_run(options, info)
@@ -101,12 +111,14 @@ def fine_tune(
     loaded = load_model(options.start)
     model, tokenizer = loaded.model.to(PartialState().device), loaded.tokenizer
     large = sum(parameter.numel() for parameter in model.parameters()) >= _LARGE
-    add_adapters(model, options.lora)
+    lora = options.lora if options.lora is not None else LoraOptions(encoders=not large)
+    add_adapters(model, lora)
+    average = AveragedWeights(model)
     loop = LoopOptions(
         steps=options.steps,
         batch_size=options.batch_size,
         warmup_steps=min(10, options.steps),
-        decay_steps=options.steps // 4,
+        decay_steps=options.steps * 3 // 4,
         learning_rate=options.learning_rate or (_RATE if large else _SMALL_MODEL_RATE),
         seed=options.seed,
         workers=options.workers,
@@ -117,7 +129,7 @@ def fine_tune(
     examples = ReplayedExamples(trained_on, replay, seed=options.seed)
     collator = Collator(model.config, tokenizer, model.config.low_res_size, ())
     start = _done(options.out)
-    held_out = _held_out(options, model, collator, start)
+    held_out = _held_out(options, model, average, collator, start)
     batch = collator([examples["picture", number] for number in range(options.batch_size)])
     needs(measure(model, batch, steps=options.steps - start, look_batches=_look_batches(options, held_out)))
 
@@ -138,20 +150,24 @@ def fine_tune(
                 return True
             return held_out is not None and held_out.before_step()
 
-        done = train(model, examples, collator, loop, options.out, report=on_report, stop=ended)
+        done = train(model, examples, collator, loop, options.out, average=average, report=on_report, stop=ended)
         if held_out is not None and done == options.steps:
             held_out.look(done)
     looks = held_out.looks if held_out is not None else []
     plot_curves(options.out, looks)
     if asked:
         return None
-    best = held_out.take_best() if held_out is not None else None
+    best = held_out.take_best() if held_out is not None else average.put()
     merge_adapters(model)
-    return save_tuned(model, tokenizer, result, options.name, info, trained_on, _story(options, info, loop, replay,
-                                                                                       done, looks, best))  # fmt: skip
+    device = next(model.parameters()).device
+    fitted = presence(UniBiomed(model.eval(), tokenizer, DeviceChoice(device, torch.float32, "as trained"), info))
+    story = _story(options, info, loop, lora, replay, done, looks, best)
+    return save_tuned(model, tokenizer, result, options.name, info, trained_on, story, fitted)
 
 
-def _held_out(options: FineTuneOptions, model: Any, collator: Collator, start: int) -> HeldOut | None:
+def _held_out(
+    options: FineTuneOptions, model: Any, average: AveragedWeights, collator: Collator, start: int
+) -> HeldOut | None:
     """None where the export has no validation split; then every step is done."""
     if not (options.data / "val.json").is_file():
         return None
@@ -161,8 +177,8 @@ def _held_out(options: FineTuneOptions, model: Any, collator: Collator, start: i
     if not examples.phrases:
         return None
     return HeldOut(
-        model, examples, collator, options.out, start=start, every=options.look_every, patience=options.patience,
-        batch_size=options.batch_size,
+        model, average, examples, collator, options.out, start=start, every=options.look_every,
+        patience=options.patience, batch_size=options.batch_size,
     )  # fmt: skip
 
 
@@ -212,6 +228,7 @@ def _story(
     options: FineTuneOptions,
     info: ModelInfo,
     loop: LoopOptions,
+    lora: LoraOptions,
     replay: float,
     done: int,
     looks: list[Look],
@@ -224,6 +241,8 @@ def _story(
         "kept_step": best.step if best else done,
         "learning_rate": loop.learning_rate,
         "batch_size": loop.batch_size,
+        "lora": asdict(lora),
+        "augmented": options.augment,
         "replay": replay,
         "seed": options.seed,
         "held_out_before": asdict(looks[0]) if looks else None,

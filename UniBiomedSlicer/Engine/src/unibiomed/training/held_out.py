@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The held-out split during a run: its loss and Dice, the best weights kept, and when to stop.
 
-The loop asks before every step whether to stop; every so many steps that is answered by looking at pictures that are
-not trained on. The questions about them are the same each time, so that the figures differ by the weights alone.
+The loop asks before every step whether to stop; every so many steps that is answered by looking, with the averaged
+weights, at pictures that are not trained on. The questions about them are the same each time, so that the figures
+differ by the weights alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch.utils.data import Dataset
 
 from unibiomed.model.modeling import UniBiomedModel
+from unibiomed.training.averaging import AveragedWeights
 from unibiomed.training.batching import Collator
 from unibiomed.training.objective import LossWeights, batch_loss
 from unibiomed.training.state import load_state, save_state
@@ -38,6 +40,7 @@ class HeldOut:
     def __init__(
         self,
         model: UniBiomedModel,
+        average: AveragedWeights,
         examples: Dataset,
         collator: Collator,
         folder: Path,
@@ -49,7 +52,8 @@ class HeldOut:
         seen: Callable[[Look], None] = lambda look: None,
     ) -> None:
         """``start``: the step at which the run begins or goes on; later looks of a run that was killed are dropped."""
-        self.model, self.examples, self.collator, self.folder = model, examples, collator, folder
+        self.model, self.average, self.folder = model, average, folder
+        self.examples, self.collator = examples, collator
         self.every, self.patience, self.batch_size, self.seen = every, patience, batch_size, seen
         self.looks = [look for look in read_looks(folder) if look.step <= start]
         self._step = start
@@ -73,14 +77,14 @@ class HeldOut:
         return self.exhausted
 
     def look(self, step: int) -> Look:
-        """Evaluate at ``step``; the best weights so far are kept in ``folder/best``. Once a step."""
+        """Evaluate the averaged weights at ``step``; the best so far are kept in ``folder/best``. Once a step."""
         for old in self.looks:
             if old.step == step:
                 return old
-        look = self._evaluated(step)
-        better = self.best is None or look.loss < self.best.loss
-        if better:
-            save_state(self.folder / BEST, {"model": self.model}, [], asdict(look))
+        with self.average.used():
+            look = self._evaluated(step)
+            if self.best is None or look.loss < self.best.loss:
+                save_state(self.folder / BEST, {"model": self.model}, [], asdict(look))
         self.looks.append(look)
         (self.folder / HISTORY).write_text(
             "".join(json.dumps(asdict(one)) + "\n" for one in self.looks), encoding="utf-8"

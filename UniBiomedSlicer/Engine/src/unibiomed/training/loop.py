@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from unibiomed.model.modeling import UniBiomedModel
 from unibiomed.training.aids import TrainingAids
+from unibiomed.training.averaging import AveragedWeights
 from unibiomed.training.batching import Batch, Collator, VideoBatch
 from unibiomed.training.objective import LossWeights, batch_loss, video_loss
 from unibiomed.training.optimizers import make_optimizers
@@ -69,10 +70,13 @@ def train(
     folder: Path,
     *,
     aids: TrainingAids | None = None,
+    average: AveragedWeights | None = None,
     report: Report = lambda record: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Train ``model`` in place, from the last checkpoint in ``folder`` if there is one.
+
+    ``average`` takes in the weights after each step.
 
     ``examples`` is asked for ``("picture", n)`` and ``("stack", n)``; which n belong to a step is fixed, so that a
     resumed run goes on with the examples that an uninterrupted one would have seen. ``folder`` receives
@@ -88,6 +92,8 @@ def train(
     if aids is not None:
         modules["aids"] = aids
     optimizers = make_optimizers(modules, options)
+    if average is not None:
+        modules["average"] = average
     checkpoint = folder / "checkpoint"
     done, spent = 0, 0.0
     if checkpoint.is_dir():
@@ -113,6 +119,8 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         done += 1
+        if average is not None:
+            average.update(done)
         for name, value in {"loss": loss.detach(), "grad_norm": norm, **parts}.items():
             averages.setdefault(name, []).append(float(value))
         if (done % options.log_every == 0 or done == options.steps) and accelerator.is_main_process:

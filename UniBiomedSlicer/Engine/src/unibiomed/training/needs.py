@@ -44,7 +44,7 @@ class Needs:
 def measure(model: UniBiomedModel, batch: Batch, *, steps: int, look_batches: int) -> Needs:
     """Take one step's loss and gradient of ``batch`` and reckon; ``look_batches``: held-out batches of the whole run.
 
-    The weights stay as they are. AdamW's two moments, which the step does without, are added.
+    The weights stay as they are. AdamW's two moments and the averaged weights, which the step does without, are added.
     """
     device = next(model.parameters()).device
     if device.type == "cuda":
@@ -53,7 +53,7 @@ def measure(model: UniBiomedModel, batch: Batch, *, steps: int, look_batches: in
     started = time.monotonic()
     _once(model, batch.to(device))
     seconds = time.monotonic() - started
-    moments = 2 * sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    kept = 3 * sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     if device.type == "cuda":
         used = torch.cuda.max_memory_allocated(device)
         available = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
@@ -63,7 +63,7 @@ def measure(model: UniBiomedModel, batch: Batch, *, steps: int, look_batches: in
     for parameter in model.parameters():
         parameter.grad = None
     return Needs(
-        memory=used + moments,
+        memory=used + kept,
         available=available,
         step_seconds=seconds,
         seconds=seconds * (steps + _LOOK_SHARE * look_batches),

@@ -27,8 +27,12 @@ def save_tuned(
     info: ModelInfo,
     data: ExportedExamples,
     story: dict[str, Any],
+    presence: dict[str, Any] | None = None,
 ) -> Path:
-    """Write ``model`` to the new ``folder``, all or nothing; ``info`` is what it was made of, ``story`` how."""
+    """Write ``model`` to the new ``folder``, all or nothing; ``info`` is what it was made of, ``story`` how.
+
+    ``presence``: thresholds that were fitted for it.
+    """
     story = {**story, "pictures": data.n_pictures, "phrases": list(data.phrases)}
     description = {
         "name": name,
@@ -38,13 +42,15 @@ def save_tuned(
         "targets": [asdict(target) for target in info.targets] + _new_targets(info, data.phrases),
         "fine_tuned": story,
     }
-    if story["replay"] and info.presence:
-        # Replayed examples teach the presence scores as the first training did; a new fit replaces them.
+    if presence is not None:
+        description["presence"] = presence
+    elif story["replay"] and info.presence:
+        # Replayed examples teach the presence scores as the first training did.
         description["presence"] = dict(info.presence)
     with atomic_folder(folder) as temporary:
         save_model(model, tokenizer, temporary, dtype=torch.float16)
         (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-        (temporary / "README.md").write_text(_card(name, info, story), encoding="utf-8")
+        (temporary / "README.md").write_text(_card(name, info, story, presence is not None), encoding="utf-8")
     return folder
 
 
@@ -59,7 +65,7 @@ def _new_targets(info: ModelInfo, phrases: tuple[str, ...]) -> list[dict[str, st
     return found
 
 
-def _card(name: str, info: ModelInfo, story: dict[str, Any]) -> str:
+def _card(name: str, info: ModelInfo, story: dict[str, Any], fitted: bool) -> str:
     before, after = story["held_out_before"], story["held_out"]
     lines = [
         f"# {name}",
@@ -70,6 +76,8 @@ def _card(name: str, info: ModelInfo, story: dict[str, Any]) -> str:
         f"- phrases: {', '.join(story['phrases'])}",
         f"- {story['steps']} steps of {story['batch_size']} pictures, learning rate {story['learning_rate']:g}; "
         f"weights of step {story['kept_step']} are kept",
+        f"- adapters in the language model{' and both image encoders' if story['lora']['encoders'] else ''}; "
+        f"pictures shown {'a little differently each time' if story['augmented'] else 'as they are'}",
         f"- share of replayed phantoms: {story['replay']:g}",
     ]
     if before and after:
@@ -79,7 +87,9 @@ def _card(name: str, info: ModelInfo, story: dict[str, Any]) -> str:
         )
     else:
         lines.append("- there was no held-out split: how good it is was not measured")
-    if info.presence:
+    if fitted:
+        lines.append("- presence thresholds: fitted for these phrases on the exported pictures, held-out ones first")
+    elif info.presence:
         kept = "those of the model it comes from" if story["replay"] else "not fitted; the defaults hold"
         lines.append(f"- presence thresholds: {kept}")
     return "\n".join(lines) + "\n"
