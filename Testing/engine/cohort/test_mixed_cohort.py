@@ -182,6 +182,27 @@ def test_what_is_exported_is_read_by_the_plan_of_its_case(annotated):
     assert all(sample.segmentation.shape == sample.volume.shape for sample in exported.values())
 
 
+def test_a_rule_for_the_cases_that_failed_does_none_of_the_others_again(tmp_path, capsys):
+    skin, eye = generate("dermoscopy", SEED).image, generate("fundus", SEED).image
+    for name, picture in (("skin", skin), ("eye", eye)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    cohort, plan = str(tmp_path), tmp_path / "plan.yaml"
+    rule = "rules:\n  - {match: {path: skin.png}, modality: dermoscopy}\n"
+    plan.write_text(rule)
+    assert run(["annotate", cohort, "--plan", str(plan), "--quiet"]) == 0
+    result = tmp_path / "derivatives" / "unibiomed" / AUTOMATIC / "skin" / RESULT
+    before = result.stat().st_mtime_ns
+    plan.write_text(rule + "  - {match: {path: eye.png}, modality: fundus}\n")
+    assert run(["annotate", cohort, "--plan", str(plan), "--device", "cpu", "--quiet"]) == 0
+    with Catalogue(tmp_path / "derivatives" / "unibiomed") as catalogue:
+        assert catalogue.counts() == {"waiting": 0, "running": 0, "done": 2, "failed": 0}
+    assert result.stat().st_mtime_ns == before
+    # One that changes what a finished case is asked for is refused, and says which.
+    plan.write_text(rule.replace("dermoscopy", "pathology"))
+    assert run(["annotate", cohort, "--plan", str(plan), "--quiet"]) == 2
+    assert "finished cases (2, as eye)" in capsys.readouterr().err
+
+
 def test_a_dry_run_shows_the_rule_of_each_case_and_writes_nothing(tmp_path, capsys):
     root = mixed_cohort(tmp_path / "hospital")
     plan = tmp_path / "plan.yaml"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.catalogue import FILE, Catalogue, Outcome
-from unibiomed.cohort.plan import Plan, plan_from, read_plan, write_plan
+from unibiomed.cohort.plan import Plan, differs_for, plan_from, read_plan, write_plan
 from unibiomed.cohort.preview import preview, warnings_of
 from unibiomed.cohort.stated import bids_name
 from unibiomed.cohort.unsaid import unknown_modality
@@ -212,3 +212,20 @@ def test_a_preview_says_the_rule_of_each_case_and_which_rules_are_never_used(pla
     assert "no case matches it" in said[0]
     assert "rule 3 before it takes its cases" in said[1]
     assert said[3].startswith("1 of 4 cases would fail. Nothing says the modality of x.png")
+
+
+def test_only_what_a_case_is_done_by_makes_a_plan_another_for_it():
+    skin, series = _case("skin.png"), _case("series", "CT")
+    plan = Plan(modality_from_picture=True)
+    with_rule = plan_from({"modality_from_picture": True, "rules": [{"match": {"path": "*.png"}, "site": "skin"}]}, "p")
+    assert differs_for(skin, plan, with_rule)
+    assert not differs_for(series, plan, with_rule)
+    assert not differs_for(series, plan, Plan(device="cuda"))
+    assert differs_for(series, plan, Plan(outputs=("nifti",)))
+
+
+def test_the_modality_of_dicom_is_added_to_a_catalogue_that_did_not_keep_it(tmp_path):
+    before, after = Case("a", "p", "a", "1.2.3"), Case("a", "p", "a", "1.2.3", "MR")
+    with Catalogue.create(tmp_path / "made", tmp_path, Plan(), [before]) as catalogue:
+        assert catalogue.add_cases([after]) == 0
+        assert catalogue.record("a").case == after

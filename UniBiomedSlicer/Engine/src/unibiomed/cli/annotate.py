@@ -196,8 +196,12 @@ def _source(
 def _opened(
     folder: Path, cohort: Path, cases: Sequence[Case], plan: Plan, terminal: Terminal, *, redo: bool
 ) -> Catalogue:
-    """The catalogue in ``folder``, made if there is none; new images of the cohort are added."""
+    """The catalogue in ``folder``, made if there is none; new images of the cohort are added.
+
+    A plan that is another for no finished case takes the old one's place: a rule for those that failed costs no redo.
+    """
     from unibiomed.cohort.catalogue import FILE, Catalogue
+    from unibiomed.cohort.plan import differs_for
 
     if not (folder / FILE).is_file():
         return Catalogue.create(folder, cohort, plan, cases)
@@ -205,13 +209,18 @@ def _opened(
     if catalogue.cohort.resolve() != cohort.resolve():
         catalogue.close()
         raise InputError(f"{folder} is the catalogue of {catalogue.cohort}; choose another --output for {cohort}.")
-    if catalogue.plan != plan:
-        if catalogue.counts()["done"] and not redo:
+    if (before := catalogue.plan) != plan:
+        changed = [case.id for case in catalogue.cases_in("done") if differs_for(case, before, plan)]
+        if changed and not redo:
             catalogue.close()
             raise InputError(
-                "The plan differs from that of the finished cases; add --redo, or choose another --output."
+                f"The plan differs from that of finished cases ({len(changed)}, as {changed[0]}); add --redo, or "
+                "choose another --output."
             )
+        failed = [case.id for case in catalogue.cases_in("failed") if differs_for(case, before, plan)]
         catalogue.set_plan(plan)
+        if failed:
+            terminal.note(f"{catalogue.try_again(failed)} failed cases, for which the plan is another now, are tried.")
     if new := catalogue.add_cases(cases):
         terminal.note(f"{new} new cases were found.")
     return catalogue

@@ -173,16 +173,29 @@ class Catalogue:
         with self._changing():
             known = {(path, uid) for path, uid in self._connection.execute("SELECT path, series_uid FROM cases")}
             taken = {name.lower() for (name,) in self._connection.execute("SELECT id FROM cases")}
-            new = []
+            new, told = [], []
             for case in cases:
                 if (case.path, case.series_uid) in known or _is_in_folder_of(case, known):
+                    told += [(case.dicom_modality, case.id, case.path)] if case.dicom_modality else []
                     continue
                 new.append(case if case.id.lower() not in taken else told_apart(case))
                 taken.add(new[-1].id.lower())
             self._connection.executemany(
                 "INSERT INTO cases (id, patient, path, series_uid, dicom_modality) VALUES (?, ?, ?, ?, ?)", _rows(new)
             )
+            # What the first catalogues did not keep.
+            self._connection.executemany(
+                "UPDATE cases SET dicom_modality = ? WHERE id = ? AND path = ? AND dicom_modality IS NULL", told
+            )
             return len(new)
+
+    def cases_in(self, state: State) -> Iterator[Case]:
+        """The cases in a state, ordered by id, without what was found in them."""
+        rows = self._connection.execute(
+            "SELECT id, patient, path, series_uid, dicom_modality FROM cases WHERE state = ? ORDER BY id", (state,)
+        )
+        for row in rows:
+            yield Case(*row)
 
     def counts(self) -> dict[State, int]:
         """Number of cases in each state."""
@@ -198,6 +211,14 @@ class Catalogue:
                 # Only question marks and a constant are put together here.
                 f"UPDATE cases SET state = 'waiting' WHERE state IN ({marks}) {kept}",  # noqa: S608
                 states,
+            )
+            return done.rowcount
+
+    def try_again(self, failed: Iterable[str]) -> int:
+        """Put these cases, by id, back to waiting if they failed; returns how many."""
+        with self._changing():
+            done = self._connection.executemany(
+                "UPDATE cases SET state = 'waiting' WHERE id = ? AND state = 'failed'", [(name,) for name in failed]
             )
             return done.rowcount
 

@@ -20,7 +20,7 @@ from pydantic import (
 
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.rules import Axis, FrameNumber, Match, Name, Rule, check_words
-from unibiomed.cohort.stated import bids_name
+from unibiomed.cohort.stated import bids_name, dicom_word
 from unibiomed.errors import InputError
 
 Output = Literal["seg.nrrd", "nifti", "dicom-seg", "report"]
@@ -101,7 +101,15 @@ class Plan(BaseModel):
             changed["modality"] = bids_name(case.path).modality
         if own.propagation and not own.targets:
             changed["propagation"] = False
+        is_known = changed.get("modality") or own.modality or dicom_word(case.dicom_modality)
+        if own.modality_from_picture and (own.targets or is_known):
+            changed["modality_from_picture"] = False
         return own.model_copy(update=changed)
+
+
+def differs_for(case: Case, one: Plan, other: Plan) -> bool:
+    """Whether ``case`` would be annotated in another way; on which device is no other way."""
+    return one.of(case) != other.of(case).model_copy(update={"device": one.device})
 
 
 def read_plan(path: Path) -> Plan:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.plan import Plan
-from unibiomed.cohort.unsaid import stated, unknown_modality
+from unibiomed.cohort.stated import dicom_word
+from unibiomed.cohort.unsaid import unknown_modality
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def preview(plan: Plan, cases: Iterable[Case]) -> list[Planned]:
             Planned(
                 case,
                 plan.rule_of(case),
-                own.modality or stated(case.dicom_modality),
+                own.modality or dicom_word(case.dicom_modality),
                 own.site,
                 own.window,
                 own.targets,

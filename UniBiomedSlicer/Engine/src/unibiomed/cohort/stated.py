@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the name of a BIDS file states: its suffix, its data type, and the modality that these mean."""
+"""What files state by themselves: BIDS names their suffix, data type and modality, DICOM headers a code."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from unibiomed.errors import InputError
+from unibiomed.volumes.modalities import parse_modality
 
 _SUFFIXES = {
     "t1w": "MRI-T1",
@@ -51,3 +54,11 @@ def bids_name(path: str) -> BidsName:
     if modality is None and (suffix in _MRI_SUFFIXES or (datatype in _MRI and suffix != "photo")):
         modality = "MRI"
     return BidsName(suffix, datatype, modality)
+
+
+def dicom_word(code: str | None) -> str | None:
+    """The modality of a DICOM code ("MR"); None for one that names none (OT, SC), and for no code."""
+    try:
+        return parse_modality(code) if code else None
+    except InputError:
+        return None

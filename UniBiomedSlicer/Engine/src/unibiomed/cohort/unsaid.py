@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.plan import Plan
-from unibiomed.errors import InputError
+from unibiomed.cohort.stated import dicom_word
 from unibiomed.tasks.phrases import parse_phrase
-from unibiomed.volumes.modalities import MODALITIES, parse_modality
+from unibiomed.volumes.modalities import MODALITIES
 
 FRAME_HINT = "In a cohort the plan says it: frame: 0, for all cases or in a rule."
 
@@ -21,7 +21,7 @@ def unknown_modality(case: Case, plan: Plan) -> str:
     It need not be said where each target says it ("lesion in skin dermoscopy"), or where a prompt-free plan leaves it
     to the model. For DICOM the code decides here; an image that is read tells it more exactly.
     """
-    if plan.modality is not None or stated(case.dicom_modality) is not None:
+    if plan.modality is not None or dicom_word(case.dicom_modality) is not None:
         return ""
     if plan.targets and all(parse_phrase(target).modality for target in plan.targets):
         return ""
@@ -35,11 +35,3 @@ def unknown_modality(case: Case, plan: Plan) -> str:
         f"Nothing says the modality of {case.path}; write one in the plan ({', '.join(MODALITIES)}), for all cases or "
         f"in a rule, as 'match: {{{match}}}' with 'modality: {MODALITIES[0]}'{model}."
     )
-
-
-def stated(code: str | None) -> str | None:
-    """The modality of a DICOM code, None for one that names none (OT, SC)."""
-    try:
-        return parse_modality(code) if code else None
-    except InputError:
-        return None
