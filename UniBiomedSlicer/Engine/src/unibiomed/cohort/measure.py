@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from unibiomed.cohort.catalogue import Catalogue
-from unibiomed.cohort.export.facts import case_facts
+from unibiomed.cohort.export.facts import case_facts, standing_phrases
 from unibiomed.cohort.export.samples import Sample, Which, samples
 from unibiomed.errors import InputError
 from unibiomed.evaluation.agreement import Answer
 from unibiomed.evaluation.export_facts import CaseFacts, phrases_of
 from unibiomed.evaluation.exported import ask, known_targets
 from unibiomed.evaluation.reviewed.cases import OpenedVolume, ReviewedSet
-from unibiomed.tasks.phrases import parse_phrase
 from unibiomed.tasks.progress import ProgressEvent
 from unibiomed.volumes.masks import BoxMask
 
@@ -88,11 +87,7 @@ class _CatalogueCase:
 
 
 def _opened(sample: Sample, facts: CaseFacts) -> OpenedVolume:
-    by_target = {parse_phrase(phrase).target: phrase for phrase in facts.asked}
     truth: dict[str, BoxMask] = {}
-    for number, item in enumerate(sample.segmentation.segments):
-        phrase = sample.phrase(number)
-        if phrase not in facts.asked:
-            phrase = by_target.get(item.target.lower(), phrase)
+    for phrase, item in zip(standing_phrases(sample), sample.segmentation.segments, strict=True):
         truth[phrase] = truth[phrase].union(item.mask) if phrase in truth else item.mask
     return OpenedVolume(facts, sample.volume, {phrase: mask for phrase, mask in truth.items() if not mask.is_empty})
