@@ -38,9 +38,9 @@ def _module(name: str):
     return sys.modules[known]
 
 
-def _write_series(folder: Path, torso: np.ndarray) -> None:
-    """A torso as DICOM files of one series, with UIDs made up for the test."""
-    folder.mkdir()
+def _write_series(folder: Path, torso: np.ndarray, prefix: str = "") -> str:
+    """A torso as DICOM files of one series, with UIDs made up for the test; returns the UID of the series."""
+    folder.mkdir(exist_ok=True)
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     for k, plane in enumerate(torso):
         item = Dataset()
@@ -58,7 +58,8 @@ def _write_series(folder: Path, torso: np.ndarray) -> None:
         item.BitsAllocated, item.BitsStored, item.HighBit, item.PixelRepresentation = 16, 16, 15, 1
         item.RescaleIntercept, item.RescaleSlope, item.ImageType = 0, 1, ["DERIVED", "SECONDARY", "AXIAL"]
         item.PixelData = plane.astype("<i2").tobytes()
-        item.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+        item.save_as(folder / f"{prefix}{k}.dcm", enforce_file_format=True)
+    return series
 
 
 def make_grounded(root: Path, names: tuple[str, ...] = ("a", "b"), dicom: bool = False) -> Path:
@@ -90,6 +91,12 @@ def grounded(tmp_path) -> Iterator[Review]:
     """A review of two torsos, ``a`` and ``b``."""
     with Catalogue(make_grounded(tmp_path / "torsos")) as catalogue:
         yield Review(catalogue)
+
+
+@pytest.fixture(scope="session")
+def torso_series():
+    """``torso_series(folder, prefix)`` writes a DICOM series into a folder and returns its UID."""
+    return lambda folder, prefix: _write_series(folder, _module("conftest").torso_array(), prefix)
 
 
 @pytest.fixture(scope="session")

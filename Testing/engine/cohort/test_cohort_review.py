@@ -150,6 +150,23 @@ def test_a_second_correction_never_overwrites_the_first(review, tmp_path):
     assert [path.read_bytes() for path in kept] == sent
 
 
+def test_of_two_series_in_one_folder_each_case_names_the_first_file_of_its_own(tmp_path, torso_series):
+    cohort = tmp_path / "cohort"
+    cohort.mkdir()
+    prefix_of = {torso_series(cohort / "study", prefix): prefix for prefix in ("x", "y")}
+    folder = tmp_path / "catalogue"
+    with Catalogue.create(folder, cohort, Plan(), find_cases(cohort)) as catalogue:
+        while (case := catalogue.claim()) is not None:
+            (folder / AUTOMATIC / case.id).mkdir(parents=True)
+            _segmentation(folder / AUTOMATIC / case.id / SEGMENTATION, "liver")
+            catalogue.finish(case.id, Outcome(1.0, "m", "0" * 64, (), 0.5, 1))
+        opened = [_ask(Review(catalogue), do="open", case=record.case.id) for record in catalogue.records()]
+    assert len(opened) == 2
+    for told in opened:
+        assert Path(told["files"]["image"]) == cohort / "study"
+        assert Path(told["files"]["first"]).name == f"{prefix_of[told['series_uid']]}0.dcm"
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

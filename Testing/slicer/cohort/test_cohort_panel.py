@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,9 @@ import ctk
 import nibabel
 import numpy as np
 import pytest
+import qt
 import slicer
+import vtk
 from unibiomed.cohort.annotate import Annotator
 from unibiomed.cohort.cases import find_cases
 from unibiomed.cohort.catalogue import Catalogue
@@ -29,35 +32,71 @@ from unibiomed.volumes.reading_nrrd import read_segmentation
 SHAPE = (4, 96, 96)
 
 
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory):
-    """Four CT phantoms annotated by Mini."""
-    root = tmp_path_factory.mktemp("cohort")
-    for number in range(4):
-        phantom = generate_volume("CT", 5_540_000 + number, SHAPE, site="abdomen")
-        voxels = np.asarray(phantom.volume.array).astype(np.int16).transpose(2, 1, 0)
-        nibabel.save(nibabel.Nifti1Image(voxels, phantom.volume.ijk_to_ras), root / f"case{number}.nii.gz")
+def _annotated(root, count, seed, plan, shape=SHAPE, **phantom):
+    """CT phantoms annotated by Mini; returns the catalogue's folder."""
+    for number in range(count):
+        made = generate_volume("CT", seed + number, shape, site="abdomen", **phantom)
+        voxels = np.asarray(made.volume.array).astype(np.int16).transpose(2, 1, 0)
+        nibabel.save(nibabel.Nifti1Image(voxels, made.volume.ijk_to_ras), root / f"case{number}.nii.gz")
     folder = root / "derivatives" / "unibiomed"
-    plan = Plan(targets=("liver",), modality="CT", site="abdomen")
     with Catalogue.create(folder, root, plan, find_cases(root)) as opened:
         work(opened, annotate_here(Annotator(load("mini"), plan, root, folder)), lambda e: None, lambda: False)
     return folder
 
 
-@pytest.fixture
-def panel(host, catalogue):
-    """The page with the catalogue open; every decision is taken back at the end."""
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    """Four CT phantoms in which the liver was looked for."""
+    plan = Plan(targets=("liver",), modality="CT", site="abdomen")
+    return _annotated(tmp_path_factory.mktemp("cohort"), 4, 5_540_000, plan)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """Two CT phantoms with tumours, read without being asked for anything."""
+    plan = Plan(modality="CT", site="abdomen")
+    return _annotated(tmp_path_factory.mktemp("reported"), 2, 5_560_001, plan, (8, 128, 128), abnormal=True)
+
+
+def _opened(host, folder):
     host.useLibrary()
     from UniBiomedSlicerLib.CohortPanel import CohortPanel
 
     panel = CohortPanel(lambda: sys.executable)
-    panel.openFolder(str(catalogue))
-    host.spin(until=lambda: panel.review.cases, timeout=60)
-    yield panel
-    panel.cleanup()
-    with Catalogue(catalogue) as opened:
+    panel.openFolder(str(folder))
+    told = []
+    panel.review.failed.connect(told.append)
+    host.spin(until=lambda: panel.review.cases or told, timeout=60)
+    assert not told
+    return panel
+
+
+def _takeBack(folder):
+    """Every decision and draft."""
+    with Catalogue(folder) as opened:
         while opened.undo():
             pass
+    shutil.rmtree(folder / "drafts", ignore_errors=True)
+
+
+@pytest.fixture
+def panel(host, catalogue):
+    """The page with the catalogue open; every decision is taken back at the end."""
+    panel = _opened(host, catalogue)
+    yield panel
+    panel.cleanup()
+    host.spin(seconds=0.2)
+    _takeBack(catalogue)
+
+
+@pytest.fixture
+def reportPanel(host, reported):
+    """The page with cases that have a report."""
+    panel = _opened(host, reported)
+    yield panel
+    panel.cleanup()
+    host.spin(seconds=0.2)
+    _takeBack(reported)
 
 
 def _next(host, panel):
@@ -308,6 +347,120 @@ def test_closing_the_scene_leaves_the_draft_on_disk_and_no_case_open(host, panel
     assert np.array_equal(_drawn(panel) != 0, _box() != 0)
     panel.review.startOver()
     host.spin(until=lambda: panel.review.draft is None, timeout=30)
+
+
+def _words(panel):
+    """The linked words of the report, with the names of what they speak of."""
+    segmentation = panel.review.segmentationNode.GetSegmentation()
+    return [
+        (span["text"], [segmentation.GetSegment(one).GetName() for one in span["segments"]])
+        for span in panel.text.view.spans()
+    ]
+
+
+def _click(host, panel, words):
+    """A click on some words of the report."""
+    cursor = qt.QTextCursor(panel.ui.reportText.document)
+    cursor.setPosition(panel.text.view.text.index(words) + 1)
+    host.click(panel.ui.reportText.viewport(), panel.ui.reportText.cursorRect(cursor).center())
+
+
+def test_next_loads_the_models_report_with_every_phrase_tied_to_its_segment(host, reportPanel, reported):
+    panel = reportPanel
+    panel.widget.show()
+    case = _next(host, panel)
+    result = json.loads((reported / "automatic" / case / "result.json").read_text())
+    assert panel.ui.reportText.toPlainText() == result["text"]
+    names = [name for _, linked in _words(panel) for name in linked]
+    assert "liver" in names
+    assert any("tumor" in name for name in names)
+    for words, linked in _words(panel):
+        assert any(words.lower() in (name, name.rstrip(" 12")) for name in linked) or len(words.split()) > 2
+    assert len(panel.ui.reportText.extraSelections()) == len(_words(panel)), "each is coloured"
+    assert "AI generated" in panel.ui.authorLabel.text
+    assert not panel.review.isCorrected()
+
+
+def test_a_click_on_a_phrase_goes_to_its_segment_in_the_slice_views(host, reportPanel):
+    panel = reportPanel
+    panel.widget.resize(500, 900)
+    panel.widget.show()
+    _next(host, panel)
+    sliceNode = host.sliceNode("Red")
+    segmentation = panel.review.segmentationNode.GetSegmentation()
+    words, (name,) = next((words, names) for words, names in _words(panel) if "tumor" in names[0])
+    segment = segmentation.GetSegmentIdBySegmentName(name)
+    _click(host, panel, words)
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(panel.review.segmentationNode, segment, panel.review.volumeNode)
+    largest = int((array != 0).sum(axis=(1, 2)).argmax())
+    matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+    toRas = vtk.vtkMatrix4x4()
+    panel.review.volumeNode.GetIJKToRASMatrix(toRas)
+    k = np.linalg.solve(slicer.util.arrayFromVTKMatrix(toRas), matrix[:, 3])[2]
+    assert round(k) == largest
+    display = panel.review.segmentationNode.GetDisplayNode()
+    other = segmentation.GetSegmentIdBySegmentName("liver")
+    assert display.GetSegmentOpacity2DFill(other) < display.GetSegmentOpacity2DFill(segment)
+    assert panel.ui.segmentCombo.currentText == name
+
+
+def test_an_edit_of_the_text_alone_is_a_correction_that_keeps_links_and_segments(host, reportPanel, reported):
+    panel = reportPanel
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    case = _next(host, panel)
+    before = _words(panel)
+    panel.ui.reportText.moveCursor(qt.QTextCursor.Start)
+    host.type(panel.ui.reportText, "Seen in May. ")
+    assert panel.review.isCorrected()
+    assert _words(panel) == before
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 1, timeout=60)
+    with Catalogue(reported) as opened:
+        review = Review(opened)
+        assert opened.record(case).decision.verdict == "corrected"
+        report = review.open(case).report
+        automatic = reported / "automatic" / case / "segmentation.seg.nrrd"
+        assert review.files(case).segmentation.read_bytes() == automatic.read_bytes()
+    assert report.text.startswith("Seen in May. CT image")
+    assert [span.text for span in report.spans] == [words for words, _ in before]
+    _next(host, panel)
+    panel.review.open(case)
+    host.spin(until=lambda: panel.review.current == case, timeout=60)
+    assert panel.ui.reportText.toPlainText() == report.text
+    assert _words(panel) == before
+    assert panel.ui.authorLabel.text == "Edited by a person."
+    assert not panel.review.isCorrected()
+
+
+def test_an_edit_that_is_typed_back_is_no_correction(host, reportPanel, reported):
+    panel = reportPanel
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    case = _next(host, panel)
+    panel.ui.reportText.moveCursor(qt.QTextCursor.Start)
+    host.type(panel.ui.reportText, "x")
+    host.spin(until=lambda: panel.review.draft is not None, timeout=30)
+    panel.ui.reportText.undo()
+    assert not panel.review.isCorrected()
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 1, timeout=60)
+    with Catalogue(reported) as opened:
+        assert opened.record(case).decision.verdict == "accepted"
+
+
+def test_a_removed_segment_takes_its_links_along_and_the_text_is_still_the_models(host, reportPanel, reported):
+    panel = reportPanel
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    case = _next(host, panel)
+    segmentation = panel.review.segmentationNode.GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName("liver"))
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 1, timeout=60)
+    with Catalogue(reported) as opened:
+        found = Review(opened).open(case)
+    assert "liver" not in [head.name for head in found.heads]
+    assert found.report.author == "model"
+    known = {head.id for head in found.heads}
+    assert all(set(span.segments) <= known for span in found.report.spans)
 
 
 SLICER = """
