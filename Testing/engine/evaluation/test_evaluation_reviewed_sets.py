@@ -177,6 +177,8 @@ NNUNET = [
      "test", "no label but the background"),
     (lambda folder: (folder / FACTS).write_text('{"cases": [{"name": "d"}]}'), "test", "is damaged"),
     (lambda folder: (folder / FACTS).write_text("{"), "test", "is damaged"),
+    (lambda folder: (folder / "dataset.json").write_text('{"channel_names": {"0": "CT"}, "labels": 3}'),
+     "test", "not numbered"),
 ]  # fmt: skip
 
 
@@ -199,6 +201,7 @@ DECATHLON = [
     (lambda folder: _listed(folder, test=[{"image": "./images/case2.nii.gz"}]), "have no labels"),
     (lambda folder: _listed(folder, test=[]), "has no case"),
     (lambda folder: _listed(folder, labels=["liver"]), "not a decathlon list"),
+    (lambda folder: _listed(folder, test=5), "not a decathlon list"),
     (lambda folder: _listed(folder, test=[{"image": 3, "label": 4}]), "not a decathlon list"),
     (lambda folder: (folder / "images" / "case2.nii.gz").unlink(), "is not there"),
     (lambda folder: _cut(folder / "labels" / "case2.nii.gz"), "damaged or cut short"),
@@ -283,6 +286,26 @@ def test_pictures_are_in_pixels_unless_the_set_says_their_size(tmp_path):
     assert isinstance(opened, OpenedPictures)
     assert opened.picture(0).sentences == {"tumor in abdomen CT": "A tumor."}
     assert int(opened.picture(0).masks["tumor in abdomen CT"].sum()) == 36
+
+
+@pytest.mark.parametrize("content", ["3", "null", '[{"a": 1}]', "[1]", '{"a": 1}', "{"])
+def test_reports_that_are_no_list_are_told_in_one_sentence(tmp_path, content):
+    folder = _pictures(tmp_path / "set", False)
+    (folder / "test_parse.json").write_text(content)
+    with pytest.raises(InputError, match=r"test_parse\.json"):
+        _read(folder)
+
+
+def test_a_mask_of_another_size_than_its_picture_is_told(tmp_path):
+    folder = _pictures(tmp_path / "set", False)
+    Image.fromarray(np.full((5, 5), 255, np.uint8)).save(folder / "test_mask" / "m.png")
+    with pytest.raises(InputError, match="export the data set again"):
+        _read(folder).cases[0].open().picture(0)
+
+
+def test_a_decathlon_list_may_leave_the_modality_out(decathlon):
+    _listed(decathlon, modality={})
+    assert _read(decathlon).cases[0].facts.modality is None
 
 
 def test_a_picture_is_not_asked_for_what_belongs_to_another_modality(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,14 +20,17 @@ FACTS = "unibiomed-export.json"
 FORMAT = "unibiomed.export/1"
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
+Words = Annotated[str, Field(min_length=1)]
+Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class SegmentFacts(BaseModel):
     """A segment that stands in a case: the phrase it is asked for by, the bare target, and what kind it is."""
 
     model_config = _STRICT
 
-    phrase: str
-    target: str
+    phrase: Words
+    target: Words
     kind: Kind = "unknown"
 
 
@@ -36,7 +39,7 @@ class SentenceFacts(BaseModel):
 
     model_config = _STRICT
 
-    phrase: str
+    phrase: Words
     slices: tuple[int, ...]
     sentence: str
 
@@ -66,16 +69,16 @@ class CaseFacts(BaseModel):
 
     model_config = _STRICT
 
-    name: str
-    patient: str
+    name: Words
+    patient: Words
     split: Literal["train", "validation", "test"]
     modality: str | None = None
     site: str | None = None
     spatial: bool = True
-    picture_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    picture_mm: tuple[Length, Length, Length] = (1.0, 1.0, 1.0)
     how: HowFacts = Field(default_factory=HowFacts)
     prompt_free: bool = False
-    asked: tuple[str, ...] = ()
+    asked: tuple[Words, ...] = ()
     segments: tuple[SegmentFacts, ...] = ()
     sentences: tuple[SentenceFacts, ...] = ()
     text: str = ""

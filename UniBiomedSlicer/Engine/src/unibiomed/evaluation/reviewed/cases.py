@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from unibiomed.errors import InputError
 from unibiomed.evaluation.export_facts import CaseFacts
 from unibiomed.tasks.catalogue import agree
 from unibiomed.tasks.frames import Frames
@@ -156,10 +157,16 @@ class OpenedPictures:
         return len(self.pictures)
 
     def picture(self, index: int) -> Shown:
-        """Read picture ``index`` and its masks."""
+        """Read picture ``index`` and its masks. InputError where their sizes differ."""
         one = self.pictures[index]
-        masks = {phrase: read() for phrase, read in one.masks.items()}
-        return Shown(one.place, one.image(), masks, one.sentences)
+        image, masks = one.image(), {phrase: read() for phrase, read in one.masks.items()}
+        for phrase, mask in masks.items():
+            if mask.shape != image.shape[:2]:
+                raise InputError(
+                    f"The mask of {phrase} on picture {one.place} has {mask.shape} pixels, its picture "
+                    f"{image.shape[:2]}; export the data set again."
+                )
+        return Shown(one.place, image, masks, one.sentences)
 
     def areas(self, phrases: Iterable[str]) -> dict[str, dict[int, int]]:
         """Pixels of each phrase by picture."""

@@ -23,14 +23,14 @@ def read_decathlon(folder: Path, split: str, known: Catalogue) -> ReviewedSet:
     facts = read_facts(folder)
     given = facts.by_name() if facts is not None else {}
     try:
-        entries = document.get(_LIST_OF[split]) or []
-        channels = [str(word) for _, word in sorted(document["modality"].items(), key=lambda item: int(item[0]))]
+        entries = list(document.get(_LIST_OF[split]) or ())
+        channels = sorted((document.get("modality") or {"0": ""}).items(), key=lambda item: int(item[0]))
         labels = Labels.of({str(word): int(value) for value, word in document["labels"].items()}, known)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is not a decathlon list ({error!r}).") from error
     if not entries:
         raise InputError(f"The split {split} of {folder} has no case in {path.name}.")
-    cases = tuple(_case(folder, path, entry, split, known_modality(channels[0]), labels, given) for entry in entries)
+    cases = tuple(_case(folder, path, entry, split, known_modality(channels[0][1]), labels, given) for entry in entries)
     return ReviewedSet("MONAI decathlon", cases, notes=labels.notes(given))
 
 

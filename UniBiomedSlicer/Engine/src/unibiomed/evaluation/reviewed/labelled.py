@@ -41,7 +41,7 @@ class Labels:
                 own = tuple(int(one) for one in (value if isinstance(value, (list, tuple)) else [value]))
                 if own != (0,) and name != "ignore":
                     values[str(name)] = own
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"The labels of the data set are not numbered ({error}).") from error
         if not values:
             raise InputError("The data set has no label but the background, so there is nothing to compare with.")

@@ -25,7 +25,11 @@ def read_unibiomed(folder: Path, split: str, known: Catalogue) -> ReviewedSet:
 
     Without ``unibiomed-export.json`` distances are in pixels. InputError when the split is missing or damaged.
     """
-    data = ExportedPictures(folder, FOLDER_OF[split])
+    try:
+        data = ExportedPictures(folder, FOLDER_OF[split])
+    except (KeyError, TypeError) as error:
+        spoken = folder / f"{FOLDER_OF[split]}_parse.json"
+        raise InputError(f"{spoken} is not a list of reports as unibiomed export writes it ({error!r}).") from error
     if not data.phrases:
         raise InputError(f"The split {split} of {folder} has no segment to compare with.")
     facts = read_facts(folder)
