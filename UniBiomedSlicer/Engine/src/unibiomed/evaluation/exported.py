@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from unibiomed.errors import Cancelled, InputError
 from unibiomed.evaluation.agreement import Answer, answer_of
 from unibiomed.evaluation.case_reports import ask_report, has_truth
 from unibiomed.evaluation.reviewed.cases import Opened, OpenedVolume, ReviewedCase, ReviewedSet
-from unibiomed.evaluation.reviewed.formats import read_export
 from unibiomed.evaluation.reviewed.stacking import stacked
 from unibiomed.evaluation.text_answers import Told
 from unibiomed.evaluation.text_questions import Targets, ask_words
@@ -71,31 +69,6 @@ def ask(
         if progress is not None:
             progress(ProgressEvent(stage, number + 1, len(reviewed.cases)))
     return Asked(tuple(answers), tuple(told))
-
-
-def ask_export(
-    model: Model,
-    folder: Path,
-    split: str,
-    tolerance: float,
-    *,
-    progress: Progress | None = None,
-    cancelled: CancelCheck | None = None,
-    stage: str = "Evaluating",
-) -> list[Answer]:
-    """The masks of ``split`` of an exported data set alone; see ``ask``."""
-    known = known_targets(model)
-    asked = ask(
-        model,
-        read_export(folder, split, known),
-        known,
-        tolerance,
-        tasks=("segment",),
-        progress=progress,
-        cancelled=cancelled,
-        stage=stage,
-    )
-    return list(asked.answers)
 
 
 def known_targets(model: Model | None = None) -> Catalogue:
