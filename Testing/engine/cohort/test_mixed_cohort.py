@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import weakref
 from pathlib import Path
 
 import nibabel
@@ -19,6 +20,7 @@ from unibiomed.cohort.annotate import AUTOMATIC, RESULT, Annotator
 from unibiomed.cohort.cases import find_cases
 from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.export.samples import samples
+from unibiomed.cohort.export.writing import export
 from unibiomed.cohort.plan import Plan, plan_from
 from unibiomed.cohort.run import work
 from unibiomed.cohort.tally import tally
@@ -27,6 +29,7 @@ from unibiomed.model import load
 from unibiomed.phantoms import generate
 from unibiomed.phantoms.volume import generate_volume
 from unibiomed.tasks.schema import from_json
+from unibiomed.volumes import read_volume
 from unibiomed.volumes.modalities import base_modality
 from unibiomed.volumes.volume import Volume
 
@@ -201,6 +204,35 @@ def test_a_rule_for_the_cases_that_failed_does_none_of_the_others_again(tmp_path
     plan.write_text(rule.replace("dermoscopy", "pathology"))
     assert run(["annotate", cohort, "--plan", str(plan), "--quiet"]) == 2
     assert "finished cases (2, as eye)" in capsys.readouterr().err
+
+
+def test_an_export_holds_one_image_at_a_time_and_one_modality_where_its_format_needs_that(
+    annotated, tmp_path, monkeypatch
+):
+    read: list[weakref.ref] = []
+    most_alive = 0
+
+    def reading(*arguments, **options) -> Volume:
+        nonlocal most_alive
+        volume = read_volume(*arguments, **options)
+        read.append(weakref.ref(volume))
+        most_alive = max(most_alive, sum(one() is not None for one in read))
+        return volume
+
+    monkeypatch.setattr("unibiomed.cohort.export.samples.read_volume", reading)
+    with Catalogue(annotated / "derivatives" / "unibiomed") as catalogue:
+        chosen = export(catalogue, tmp_path / "pictures", "unibiomed", "all")
+        assert len(chosen) == 6
+        assert len(read) >= 6
+        # The one before is forgotten when the next one has been read.
+        assert most_alive <= 2
+        with pytest.raises(InputError, match="these cases are CT, MRI, dermoscopy and ultrasound; export them apart"):
+            export(catalogue, tmp_path / "mixed", "nnunet", "all")
+        heads = export(catalogue, tmp_path / "heads", "nnunet", "all", modality="mr")
+        assert {base_modality(sample.modality) for sample in heads} == {"MRI"}
+        assert len(heads) == 2
+        with pytest.raises(InputError, match="no case of the modality OCT"):
+            export(catalogue, tmp_path / "eyes", "nnunet", "all", modality="OCT")
 
 
 def test_a_dry_run_shows_the_rule_of_each_case_and_writes_nothing(tmp_path, capsys):

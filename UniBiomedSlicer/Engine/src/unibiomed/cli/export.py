@@ -28,6 +28,9 @@ def export_command(
     which: Annotated[
         str, typer.Option("--cases", help="corrected, reviewed (accepted or corrected), or all.")
     ] = "reviewed",
+    modality: Annotated[
+        str | None, typer.Option("--modality", help="Of a mixed cohort: the cases of one modality.", show_default=False)
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="Name of the data set.")] = "Dataset001_UniBiomed",
     validation: Annotated[float, typer.Option("--validation", help="Share of the patients.")] = 0.1,
     test: Annotated[float, typer.Option("--test", help="Share of the patients.")] = 0.1,
@@ -60,6 +63,7 @@ def export_command(
             output,
             kind,  # type: ignore[arg-type] - checked by export itself, with the sentence for the user
             which,  # type: ignore[arg-type]
+            modality=modality,
             name=name,
             validation=validation,
             test=test,

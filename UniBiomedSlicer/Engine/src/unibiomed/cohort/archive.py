@@ -20,6 +20,8 @@ from unibiomed.volumes.atomic import atomic_folder
 IMAGE_MODALITIES = ("CT", "MR", "CR", "DX", "MG", "US", "XC", "ES", "OP", "OPT", "SM", "PT", "NM", "GM", "XA", "RF")
 _PAGE = 200
 _SOURCE = "dicom"
+#: Objects in one request: servers limit its size, and this process its memory.
+_TOGETHER = 20
 
 
 class Archive:
@@ -91,15 +93,17 @@ class Archive:
 
         OutputError names the first one that it refused.
         """
-        datasets = [pydicom.dcmread(path) for path in files]
-        if not datasets:
-            return 0
-        answer = self._asked(lambda: self._client.store_instances(datasets))
-        refused = answer.get("FailedSOPSequence") or []
-        if refused:
-            uid = refused[0].get("ReferencedSOPInstanceUID", "?")
-            raise OutputError(f"The archive at {self.url} refused the object {uid} (reason {_reason(refused[0])}).")
-        return len(datasets)
+        sent = 0
+        waiting = list(files)
+        for start in range(0, len(waiting), _TOGETHER):
+            datasets = [pydicom.dcmread(path) for path in waiting[start : start + _TOGETHER]]
+            answer = self._asked(lambda those=datasets: self._client.store_instances(those))
+            refused = answer.get("FailedSOPSequence") or []
+            if refused:
+                uid = refused[0].get("ReferencedSOPInstanceUID", "?")
+                raise OutputError(f"The archive at {self.url} refused the object {uid} (reason {_reason(refused[0])}).")
+            sent += len(datasets)
+        return sent
 
     def _asked(self, call: Any) -> Any:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unibiomed import __version__
 from unibiomed.cohort.catalogue import Catalogue
-from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.cohort.export.splits import SPLITS
 
 CARD = "DATA_CARD.md"
@@ -30,7 +30,7 @@ def write_card(
     title = catalogue.cohort.name if keep_identity else "exported cohort"
     lines = [f"# Data card: {title}", "", "Made by a model and reviewed as said below. Not for clinical use.", ""]
     lines += _table(("", ""), _facts(catalogue, samples, kind, which, keep_identity))
-    targets = Counter(segment.target for sample in samples for segment in sample.segmentation.segments)
+    targets = Counter(segment.target for sample in one_by_one(samples) for segment in sample.segmentation.segments)
     lines += ["", "## Segments", "", *_table(("target", "segments"), sorted(targets.items()))]
     overlapping = [count for count in (shared or {}).values() if count]
     if overlapping:
@@ -64,7 +64,7 @@ def _facts(
         ("reports", _reports(samples)),
         ("patients", len({s.patient for s in samples})),
         ("splits, by patient", ", ".join(_split(samples, split) for split in SPLITS)),
-        ("modalities", ", ".join(sorted({s.modality for s in samples}))),
+        ("modalities", ", ".join(sorted({s.modality for s in one_by_one(samples)}))),
         ("pre-annotated by", ", ".join(sorted({f"{o.model} ({o.weights_sha256[:12]})" for o in outcomes}))),
         ("asked for", ", ".join(catalogue.plan.all_targets) or "nothing: prompt-free"),
         ("identities", "kept" if keep_identity else "removed: running numbers instead of names"),
@@ -72,10 +72,11 @@ def _facts(
 
 
 def _reports(samples: Sequence[Sample]) -> str:
-    corrected = sum(sample.is_text_corrected for sample in samples)
-    return (
-        f"{sum(bool(sample.text) for sample in samples)} cases with a text, {corrected} of them corrected by a person"
-    )
+    texts = corrected = 0
+    for sample in one_by_one(samples):
+        texts += bool(sample.text)
+        corrected += sample.is_text_corrected
+    return f"{texts} cases with a text, {corrected} of them corrected by a person"
 
 
 def _split(samples: Sequence[Sample], split: str) -> str:

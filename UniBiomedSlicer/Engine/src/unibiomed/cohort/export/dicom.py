@@ -9,7 +9,7 @@ from typing import Any
 
 import pydicom
 
-from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.errors import InputError
 from unibiomed.tasks.measure import extent_mm, volume_ml
 from unibiomed.tasks.outputs.exports import export as export_document
@@ -23,7 +23,7 @@ def write_dicom(folder: Path, samples: Iterable[Sample]) -> list[Path]:
     They carry the study's identifiers, or they could not be filed with it. InputError when no case is DICOM.
     """
     written: list[Path] = []
-    for sample in samples:
+    for sample in one_by_one(samples):
         if sample.volume.source.kind != "dicom":
             continue
         written += write_case(folder / sample.name, sample)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.evaluation.export_facts import CaseFacts, ExportFacts, HowFacts, SegmentFacts, SentenceFacts
 from unibiomed.tasks.outputs.views import frames_of
 from unibiomed.tasks.phrases import parse_phrase
@@ -14,7 +14,7 @@ from unibiomed.volumes.slicing import SliceMapping
 
 def export_facts(samples: Iterable[Sample]) -> ExportFacts:
     """All ``samples``, each with the plan that it was annotated by."""
-    return ExportFacts(cases=tuple(case_facts(sample) for sample in samples))
+    return ExportFacts(cases=tuple(case_facts(sample) for sample in one_by_one(samples)))
 
 
 def case_facts(sample: Sample) -> CaseFacts:
@@ -29,6 +29,7 @@ def case_facts(sample: Sample) -> CaseFacts:
         site=result.provenance.site,
         spatial=sample.volume.spatial,
         picture_mm=picture_mm(frames.mapping),
+        picture_box=_picture_box(frames.mapping),
         how=HowFacts(
             modality=plan.modality,
             site=plan.site,
@@ -64,6 +65,11 @@ def picture_mm(mapping: SliceMapping) -> tuple[float, float, float]:
         for side, voxels, pixels in zip(sides, mapping.plane_shape, mapping.content_shape, strict=True)
     )
     return rows, columns, between
+
+
+def _picture_box(mapping: SliceMapping) -> tuple[int, int, int, int]:
+    (top, left), (height, width) = mapping.offset, mapping.content_shape
+    return top, left, top + height, left + width
 
 
 def standing_phrases(sample: Sample) -> list[str]:

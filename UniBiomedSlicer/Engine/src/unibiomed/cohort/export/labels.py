@@ -18,9 +18,8 @@ class LabelSet:
     values: dict[str, int]
 
     @classmethod
-    def of(cls, samples: Iterable[Sample]) -> LabelSet:
-        """Every target that occurs, in alphabetical order."""
-        names = {label_name(segment.target) for sample in samples for segment in sample.segmentation.segments}
+    def of(cls, names: Iterable[str]) -> LabelSet:
+        """The ``names`` in alphabetical order."""
         return cls({name: value for value, name in enumerate(sorted(names), start=1)})
 
 
@@ -30,6 +29,11 @@ class LabelMap:
 
     array: np.ndarray
     shared: int
+
+
+def names_of(sample: Sample) -> set[str]:
+    """The label names of the targets that a sample has segments of."""
+    return {label_name(segment.target) for segment in sample.segmentation.segments}
 
 
 def label_map(sample: Sample, labels: LabelSet) -> LabelMap:

@@ -11,9 +11,10 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from unibiomed.cohort.export.labels import LabelSet, label_map
-from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.labels import LabelSet, label_map, names_of
+from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.errors import InputError
+from unibiomed.volumes.modalities import base_modality
 from unibiomed.volumes.volume import Volume
 
 
@@ -25,7 +26,7 @@ def write_nnunet(folder: Path, samples: Sequence[Sample], name: str) -> dict[str
     """
     labels = _labels(samples)
     shared: dict[str, int] = {}
-    for sample in samples:
+    for sample in one_by_one(samples):
         part = "Ts" if sample.split == "test" else "Tr"
         image, channels = nifti_image(sample.volume)
         for channel, array in enumerate(channels):
@@ -61,7 +62,7 @@ def write_decathlon(folder: Path, samples: Sequence[Sample], name: str) -> dict[
     labels = _labels(samples)
     shared: dict[str, int] = {}
     lists: dict[str, list[dict[str, str]]] = {"training": [], "validation": [], "test": []}
-    for sample in samples:
+    for sample in one_by_one(samples):
         image, channels = nifti_image(sample.volume)
         array = channels[0] if len(channels) == 1 else np.stack(channels, axis=-1)
         _save(folder / "images" / f"{sample.name}.nii.gz", array, image)
@@ -90,12 +91,23 @@ def nifti_image(volume: Volume) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def _labels(samples: Sequence[Sample]) -> LabelSet:
-    labels = LabelSet.of(samples)
-    if not labels.values:
+    names: set[str] = set()
+    colours, modalities = set(), set()
+    for sample in one_by_one(samples):
+        names |= names_of(sample)
+        colours.add(sample.volume.is_color)
+        modalities.add(base_modality(sample.modality))
+    if not names:
         raise InputError("None of the cases has a segment, so there is nothing for a label map; export another format.")
-    if len({sample.volume.is_color for sample in samples}) > 1:
+    if len(modalities) > 1:
+        kinds = f"{', '.join(sorted(modalities)[:-1])} and {max(modalities)}"
+        raise InputError(
+            f"The channels of this format mean one modality, and these cases are {kinds}; export them apart, with "
+            "--modality."
+        )
+    if len(colours) > 1:
         raise InputError("Colour and grey images cannot be in one data set; export them apart.")
-    return labels
+    return LabelSet.of(names)
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from unibiomed.cohort.export.pictures import pictures
-from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.cohort.export.splits import SPLITS
 from unibiomed.errors import InputError
 
@@ -33,7 +33,7 @@ def write_parquet(folder: Path, samples: Iterable[Sample]) -> None:
         }
     )  # fmt: skip
     rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for sample in samples:
+    for sample in one_by_one(samples):
         rows[sample.split].extend(_rows(sample))
     (folder / "data").mkdir()
     for split, found in rows.items():

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -21,6 +21,7 @@ from unibiomed.tasks.results import Interpretation, Kind, SegmentationResult
 from unibiomed.tasks.schema import from_json
 from unibiomed.tasks.stack import slices_along
 from unibiomed.volumes import read_volume
+from unibiomed.volumes.modalities import base_modality, parse_modality
 from unibiomed.volumes.reading_nrrd import read_segmentation
 from unibiomed.volumes.segment_heads import SegmentHead, read_heads
 from unibiomed.volumes.segmentation import Segmentation
@@ -32,7 +33,7 @@ Which = Literal["corrected", "reviewed", "all"]
 
 @dataclass(frozen=True)
 class Sample:
-    """One case to be exported. Image and segments are read when they are asked for, and not kept beyond the sample.
+    """One case to be exported. Image and segments are read when they are asked for, and kept until ``let_go``.
 
     ``name`` is ``case-0007``, unless identities are kept; ``patient`` likewise. ``plan`` is the one for this case.
     """
@@ -133,6 +134,12 @@ class Sample:
         seen = (item.sentence for item in of_segment if index is None or index in item.slices)
         return next(filter(None, seen), "")
 
+    def let_go(self) -> None:
+        """Forget what was read: the images of a whole cohort do not fit into memory."""
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                self.__dict__.pop(name, None)
+
     @property
     def modality(self) -> str:
         """The modality word, "unknown" where nobody said it."""
@@ -145,10 +152,18 @@ class Sample:
         return asked or make_phrase(segment.target, self.result.provenance.site, self.modality)
 
 
+def one_by_one(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Each sample in turn; what was read of it is forgotten when the next one is asked for."""
+    for sample in samples:
+        yield sample
+        sample.let_go()
+
+
 def samples(
     catalogue: Catalogue,
     which: Which = "reviewed",
     *,
+    modality: str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
@@ -157,25 +172,35 @@ def samples(
     """The samples, ordered by name. Rejected cases are never among them.
 
     ``which``: "corrected" those that a person changed, "reviewed" those accepted or corrected, "all" with the
-    model's own results for the rest. InputError when there is none.
+    model's own results for the rest. ``modality``: those read as it alone ("MRI" is every sequence of it). A patient's
+    split is the same whatever is chosen by modality. InputError when there is none.
     """
+    word = parse_modality(modality) if modality else None
     chosen = [record for record in catalogue.records() if _is_wanted(record, which)]
     if not chosen:
         raise InputError(f"{catalogue.folder} holds no case to export ({which}); review some, or export all.")
-    patients = sorted({record.case.patient for record in catalogue.records()})
+    patients = {name: n for n, name in enumerate(sorted({r.case.patient for r in catalogue.records()}), start=1)}
     splits = assign_splits({record.case.patient for record in chosen}, validation=validation, test=test, seed=seed)
     number_of = {record.case.id: number for number, record in enumerate(catalogue.records(), start=1)}
     review, plan = Review(catalogue), catalogue.plan
+    some = False
     for record in chosen:
         case = record.case
-        yield Sample(
+        sample = Sample(
             name=case.id if keep_identity else f"case-{number_of[case.id]:04d}",
-            patient=case.patient if keep_identity else f"patient-{patients.index(case.patient) + 1:04d}",
+            patient=case.patient if keep_identity else f"patient-{patients[case.patient]:04d}",
             split=splits[case.patient],
             record=record,
             files=review.files(case.id),
             plan=plan.of(case),
         )
+        if word is None or word in (sample.modality, base_modality(sample.modality)):
+            some = True
+            yield sample
+        else:
+            sample.let_go()
+    if not some:
+        raise InputError(f"{catalogue.folder} holds no case of the modality {word} to export ({which}).")
 
 
 def _is_wanted(record: Record, which: Which) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from unibiomed.cohort.export.pictures import Picture, pictures
-from unibiomed.cohort.export.samples import Sample
+from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.cohort.export.splits import SPLITS
 from unibiomed.tasks.phrases import parse_phrase
 
@@ -31,7 +31,7 @@ def write_unibiomed(folder: Path, samples: Iterable[Sample]) -> None:
     """Write the pictures, masks and JSON files into the empty ``folder``."""
     sets: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: {"images": [], "annotations": []})
     reports: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for sample in samples:
+    for sample in one_by_one(samples):
         split = FOLDER_OF[sample.split]
         for name in (split, f"{split}_mask"):
             (folder / name).mkdir(exist_ok=True)

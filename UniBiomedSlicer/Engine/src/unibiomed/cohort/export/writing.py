@@ -12,7 +12,7 @@ from unibiomed.cohort.export.dicom import write_dicom
 from unibiomed.cohort.export.facts import export_facts
 from unibiomed.cohort.export.nnunet import write_decathlon, write_nnunet
 from unibiomed.cohort.export.parquet import write_parquet
-from unibiomed.cohort.export.samples import Sample, Which, samples
+from unibiomed.cohort.export.samples import Sample, Which, one_by_one, samples
 from unibiomed.cohort.export.unibiomed_format import write_unibiomed
 from unibiomed.errors import InputError
 from unibiomed.evaluation.export_facts import write_facts
@@ -28,6 +28,7 @@ def export(
     kind: Format,
     which: Which = "reviewed",
     *,
+    modality: str | None = None,
     name: str = "Dataset001_UniBiomed",
     validation: float = 0.1,
     test: float = 0.1,
@@ -45,7 +46,10 @@ def export(
         raise InputError(
             "DICOM SEG and SR carry the patient's and the study's identifiers; add --keep-identity to export them."
         )
-    chosen = list(samples(catalogue, which, validation=validation, test=test, seed=seed, keep_identity=keep_identity))
+    found = samples(
+        catalogue, which, modality=modality, validation=validation, test=test, seed=seed, keep_identity=keep_identity
+    )
+    chosen = list(one_by_one(found))
     shared: dict[str, int] | None = None
     with atomic_folder(folder) as scratch:
         if kind == "unibiomed":
