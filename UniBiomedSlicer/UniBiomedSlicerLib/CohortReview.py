@@ -234,6 +234,9 @@ class CohortReview(VTKObservationMixin):
         self._isUnsaved = not answer["ok"]
         if answer["ok"]:
             self.draft = answer["draft"]
+            for waiting in self.cases:
+                if waiting["id"] == case:
+                    waiting["drafts"] = [*{*waiting["drafts"], self.draft["reviewer"]}]
             self.changed.emit()
         else:
             self._keeper.doubt(AGAIN_SECONDS)
@@ -242,6 +245,7 @@ class CohortReview(VTKObservationMixin):
     def _onDiscarded(self, answer: dict[str, Any], case: str) -> None:
         if self._isGood(answer):
             self.open(case, drop=True)
+            self.refresh()
 
     def _onSceneStartClose(self, _caller: Any, _event: str) -> None:
         self._keeper.flush()

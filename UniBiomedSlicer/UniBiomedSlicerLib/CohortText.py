@@ -78,7 +78,7 @@ class CohortText:
         if review is None:
             return ""
         if review.author == "reviewer" or (review.draft is not None and review.draft["text"]):
-            return _("Edited by a person.")
+            return _("Edited by a person, not for clinical use.")
         return _("AI generated, not for clinical use.") if review.text else _("The model wrote no report; write one.")
 
     def _segments(self) -> dict[str, str]:
