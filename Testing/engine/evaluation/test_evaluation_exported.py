@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from unibiomed.errors import Cancelled, InputError
 from unibiomed.evaluation.agreement import Answer, summarise
+from unibiomed.evaluation.export_facts import CaseFacts, ExportFacts, write_facts
 from unibiomed.evaluation.exported import ask, known_targets
 from unibiomed.evaluation.reviewed.formats import read_export
 
@@ -90,6 +91,15 @@ def test_a_model_that_always_draws_something_has_false_positives(export):
     assert found.overall.false_positives.value == 1.0
     assert found.cases[0].case == "case-0001"
     assert found.cases[0].false_positives == 2
+
+
+@pytest.mark.parametrize(("box", "found"), [((0, 0, 40, 40), True), ((0, 0, 40, 3), False)])
+def test_what_is_drawn_on_the_black_frame_of_a_picture_does_not_count(export, box, found):
+    """The pictures hold something from column 4 on."""
+    facts = (CaseFacts(name=f"case-{n:04d}", patient=str(n), split="test", picture_box=box) for n in range(3))
+    write_facts(export, ExportFacts(cases=tuple(facts)))
+    shown = [one for one in ask_export(Reader(), export, "test", 2.0) if one.present]
+    assert {(one.found, one.dice) for one in shown} == {(found, float(found))}
 
 
 def test_phrases_are_asked_for_as_they_were_trained(export):

@@ -64,7 +64,8 @@ class CaseFacts(BaseModel):
     ``asked`` are the phrases that it was annotated for, of a prompt-free case those that the model named;
     ``prompt_free``: the model said what it sees, so that every abnormality it knows was looked for. ``picture_mm`` is
     the size of a picture's pixel along rows and columns, and the distance of two pictures; all nominal unless
-    ``spatial``. ``text_stands``: a person wrote text and sentences, or accepted the case with them.
+    ``spatial``; ``picture_box`` (top, left, bottom, right; the last two excluded) is where a picture lies in its black
+    frame. ``text_stands``: a person wrote text and sentences, or accepted the case with them.
     """
 
     model_config = _STRICT
@@ -76,6 +77,7 @@ class CaseFacts(BaseModel):
     site: str | None = None
     spatial: bool = True
     picture_mm: tuple[Length, Length, Length] = (1.0, 1.0, 1.0)
+    picture_box: tuple[int, int, int, int] | None = None
     how: HowFacts = Field(default_factory=HowFacts)
     prompt_free: bool = False
     asked: tuple[Words, ...] = ()

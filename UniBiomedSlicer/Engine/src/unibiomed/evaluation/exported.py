@@ -166,7 +166,7 @@ def _on_pictures(
                 seen = observe(prediction, 0, 0, token_logprob=seg_logprobs(model, prediction)[0])
                 confidence = seen.confidence
                 if not passes_alone(seen, Thresholds.of(model, phrase)):
-                    mask = seen.mask
+                    mask = _in_box(seen.mask, case.facts.picture_box)
             yield answer_of(
                 case.facts.name,
                 case.facts.patient,
@@ -178,3 +178,13 @@ def _on_pictures(
                 confidence,
                 shown.place,
             )
+
+
+def _in_box(mask: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
+    """What of ``mask`` lies on the picture: a user never sees the rest, which is on its black frame."""
+    if box is None:
+        return mask
+    top, left, bottom, right = box
+    inside = np.zeros_like(mask)
+    inside[top:bottom, left:right] = mask[top:bottom, left:right]
+    return inside
