@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 from unibiomed.cli.app import run
 from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.measure import reviewed_set
@@ -21,6 +22,7 @@ from unibiomed.evaluation.export_facts import FACTS, read_facts
 from unibiomed.evaluation.exported import Asked, ask, known_targets
 from unibiomed.evaluation.reviewed.formats import read_export
 from unibiomed.model import load
+from unibiomed.phantoms import generate
 from unibiomed.phantoms.volume import generate_volume
 from unibiomed.volumes import read_volume
 from unibiomed.volumes.masks import BoxMask
@@ -183,3 +185,45 @@ def test_what_cannot_be_measured_is_told_in_one_sentence_before_a_model_is_loade
         assert len(told_lines) == 1
         assert told in told_lines[0]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> Path:
+    """Two photographs of the skin, not square, so that the model sees them on a black frame."""
+    root = tmp_path_factory.mktemp("photographs")
+    masks = {}
+    for number in range(2):
+        phantom = generate("dermoscopy", 5_800_000 + number, 256, number == 0)
+        Image.fromarray(phantom.image[:, :200]).save(root / f"sub-{number}_photo.png")
+        masks[f"sub-{number}_photo"] = {name: mask[None, :, :200] for name, mask in phantom.masks.items()}
+    assert run(["annotate", str(root), "-t", "melanoma", "--modality", "dermoscopy", "--quiet"]) == 0
+    folder = root / "derivatives" / "unibiomed"
+    with Catalogue(folder) as catalogue:
+        for record in list(catalogue.records()):
+            volume = read_volume(root / record.case.path, modality="dermoscopy")
+            segments = tuple(Segment(n, n, BoxMask.from_full(mask)) for n, mask in masks[record.case.id].items())
+            saved = root / ".saved.seg.nrrd"
+            write_segmentation(saved, Segmentation(volume.shape, volume.ijk_to_ras, segments), reference=volume)
+            Review(catalogue).correct(record.case.id, "reader", saved)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["nnunet", "decathlon", "unibiomed", "parquet"])
+def test_a_photograph_measures_the_same_in_every_format(kind, photographs, mini, tmp_path):
+    if kind == "parquet":
+        pytest.importorskip("datasets")
+    out = tmp_path / kind
+    command = ["export", str(photographs), "-o", str(out), "-f", kind, "--test", "0", "--validation", "0", "--quiet"]
+    assert run(command) == 0
+    with Catalogue(photographs) as catalogue:
+        wanted = ask(mini, reviewed_set(catalogue), known_targets(mini), 2.0)
+    reviewed = read_export(out, "train", known_targets(mini))
+    found = ask(mini, reviewed, known_targets(mini), 2.0)
+    assert reviewed.unit == ("pixels" if reviewed.flat else "mm")
+    dice = [{(one.case, one.phrase): one.dice for one in some.answers if one.present} for some in (wanted, found)]
+    assert len(dice[0]) == 2
+    assert dice[1] == pytest.approx(dice[0])
+    assert min(dice[0].values()) > 0.5
+    if kind != "unibiomed":
+        # Every picture is there, so that the questions in words are the same.
+        assert found.told == wanted.told

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,9 @@ import pytest
 from PIL import Image
 from unibiomed.errors import Cancelled, InputError
 from unibiomed.evaluation.agreement import Answer, summarise
+from unibiomed.evaluation.comparison import comparison_of
 from unibiomed.evaluation.export_facts import CaseFacts, ExportFacts, write_facts
-from unibiomed.evaluation.exported import ask, known_targets
+from unibiomed.evaluation.exported import Asked, ask, known_targets
 from unibiomed.evaluation.reviewed.formats import read_export
 
 GREY = {"liver": 200, "spleen": 100}
@@ -125,3 +127,20 @@ def test_the_evaluation_stops_between_two_pictures(export):
     with pytest.raises(Cancelled):
         ask_export(model, export, "test", 2.0, cancelled=lambda: next(asked))
     assert len(model.prompts) == 2
+
+
+def test_what_limits_the_figures_is_said_on_the_page(export):
+    reviewed = read_export(export, "test", known_targets())
+    answers = ask_export(Reader(), export, "test", 2.0)
+    asked = {"A": Asked(answers, ()), "B": Asked(answers, ())}
+    in_mm = replace(reviewed, unit="mm")
+    found = comparison_of(asked, in_mm, known_targets(), ("segment",), {}, {"A": ("spleen in abdomen CT",), "B": ()})
+    assert [one for one in found.notes if "counts as 1 mm" in one] == [
+        "3 of the cases do not say their size: a pixel of them counts as 1 mm."
+    ]
+    assert [one for one in found.notes if "Not targets" in one] == [
+        "Not targets of A, so it shows nothing for them in a volume: spleen in abdomen CT."
+    ]
+    assert {one.figure for one in found.figures[0]} == {one.figure for one in found.figure_differences}
+    assert dict(found.unmeasured)["region exact match"] == "the task region was not asked for"
+    assert not any("counts as 1 mm" in one for one in comparison_of(asked, reviewed, known_targets(), (), {}, {}).notes)

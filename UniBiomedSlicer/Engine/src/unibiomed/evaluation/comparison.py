@@ -58,6 +58,9 @@ def comparison_of(
         notes += _limits(reviewed, Targets(known))
     if "case report" in groups:
         notes += CASE_NOTES
+    flat = sum(not case.facts.spatial for case in reviewed.cases)
+    if flat and reviewed.unit == "mm":
+        notes.append(f"{flat} of the cases do not say their size: a pixel of them counts as 1 mm.")
     for name, phrases in unknown.items():
         if phrases:
             notes.append(f"Not targets of {name}, so it shows nothing for them in a volume: {', '.join(phrases)}.")
