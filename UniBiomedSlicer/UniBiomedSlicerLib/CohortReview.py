@@ -273,20 +273,21 @@ class CohortReview(VTKObservationMixin):
             path = fields.get("segmentation", "")
             self._conversation.ask(
                 verb,
-                lambda answer: self._onDecided(answer, path),
+                lambda answer: self._onDecided(answer, path, "text" in fields),
                 case=self.current,
                 reviewer=reviewer,
                 note=note,
                 **fields,
             )
 
-    def _onDecided(self, answer: dict[str, Any], path: str) -> None:
+    def _onDecided(self, answer: dict[str, Any], path: str, holdsText: bool) -> None:
         _delete(path)
         if not self._isGood(answer):
             self._keeper.doubt()
             return
         if answer["decision"]["case"] == self.current:
             self._opened, self._standing = self._decided
+            self.author = "reviewer" if holdsText else self.author
             self.draft = None
             self._isUnsaved = False
         self.refresh()
@@ -326,7 +327,7 @@ class CohortReview(VTKObservationMixin):
         self._forget()
         try:
             self.volumeNode = _loadVolume(Path(files["image"]), files["first"])
-            self.segmentationNode = slicer.util.loadSegmentation(files["segmentation"])
+            self.segmentationNode = _loadSegmentation(files["segmentation"], case)
         except (RuntimeError, OSError, ValueError) as error:  # a file that has gone, or that Slicer cannot read
             self._removeNodes()
             self.failed.emit(_("The case {case} cannot be loaded: {reason}").format(case=case, reason=error))
@@ -374,6 +375,14 @@ def _loadVolume(path: Path, first: str | None) -> Any:
         return slicer.util.loadVolume(first or str(min(path.iterdir())), {"singleFile": False})
     # Numbered pictures would be read as one stack.
     return slicer.util.loadVolume(str(path), {"singleFile": True})
+
+
+def _loadSegmentation(path: str, case: str) -> Any:
+    """The segments as a node that Slicer does not save back into the catalogue, whose files are the engine's alone."""
+    node = slicer.util.loadSegmentation(path)
+    node.SetName(case)
+    slicer.mrmlScene.RemoveNode(node.GetStorageNode())
+    return node
 
 
 def _modified(node: Any) -> int:

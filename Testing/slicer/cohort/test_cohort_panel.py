@@ -383,6 +383,19 @@ def test_next_loads_the_models_report_with_every_phrase_tied_to_its_segment(host
     assert not panel.review.isCorrected()
 
 
+def test_saving_the_scene_writes_nothing_into_the_catalogue(host, reportPanel, reported, tmp_path):
+    panel = reportPanel
+    case = _next(host, panel)
+    before = {path: path.read_bytes() for path in reported.rglob("*.nrrd")}
+    _draw(panel, np.ones((8, 128, 128), dtype=np.uint8))
+    assert panel.review.segmentationNode.GetName() == case
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrml"))
+    for node in slicer.util.getNodesByClass("vtkMRMLStorageNode"):
+        if node.IsA("vtkMRMLSegmentationStorageNode"):
+            assert not str(node.GetFileName() or "").startswith(str(reported))
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_click_on_a_phrase_goes_to_its_segment_in_the_slice_views(host, reportPanel):
     panel = reportPanel
     panel.widget.resize(500, 900)
@@ -424,6 +437,7 @@ def test_an_edit_of_the_text_alone_is_a_correction_that_keeps_links_and_segments
         automatic = reported / "automatic" / case / "segmentation.seg.nrrd"
         assert review.files(case).segmentation.read_bytes() == automatic.read_bytes()
     assert report.text.startswith("Seen in May. CT image")
+    assert panel.ui.authorLabel.text.startswith("Edited by a person")
     assert [span.text for span in report.spans] == [words for words, _ in before]
     _next(host, panel)
     panel.review.open(case)
