@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import nibabel
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from unibiomed.cli.app import run
 from unibiomed.cohort.catalogue import Catalogue
-from unibiomed.cohort.measure import ask_catalogue
+from unibiomed.cohort.measure import ask_catalogue, reviewed_set
 from unibiomed.cohort.review import Review
 from unibiomed.errors import InputError
 from unibiomed.evaluation.mask_metrics import dice
@@ -98,3 +100,17 @@ def test_the_command_refuses_options_that_do_not_go_together(reviewed, tmp_path,
     assert run(["evaluate", "--data", "a", "--catalogue", "b", "-o", str(tmp_path)]) == 2
     assert run(["evaluate", "--catalogue", str(reviewed[0]), "--split", "half", "-o", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_one_image_at_a_time_is_in_memory(reviewed):
+    with Catalogue(reviewed[0]) as catalogue:
+        cases = reviewed_set(catalogue).cases
+    assert len(cases) == CASES - 1
+    images = []
+    for case in cases:
+        opened = case.open()
+        assert opened.volume.shape == (3, 128, 128)
+        assert case.facts.name
+        images.append(weakref.ref(opened.volume))
+        gc.collect()
+        assert [image() is not None for image in images] == [False] * (len(images) - 1) + [True]
