@@ -177,6 +177,13 @@ def test_phantoms_are_replayed_where_nilearn_is_not_installed(export, monkeypatc
     assert all(mixed["picture", number].image.ndim == 3 for number in range(60))
 
 
+@pytest.mark.parametrize("content", ["3", '[{"a": 1}]', "{"])
+def test_a_damaged_list_of_reports_is_told_in_a_sentence(export, content):
+    (export / "train_parse.json").write_text(content)
+    with pytest.raises(InputError, match=r"train_parse\.json"):
+        ExportedExamples(export, count=1)
+
+
 def test_only_a_model_that_learned_from_phantoms_can_replay_them():
     assert can_replay(frozenset({"liver in abdomen CT"}))
     assert not can_replay(frozenset({"liver in abdomen CT", "appendix in abdomen CT"}))

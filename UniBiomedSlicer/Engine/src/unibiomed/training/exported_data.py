@@ -157,8 +157,11 @@ def _read(folder: Path, split: str) -> list[ExportedPicture]:
         raise InputError(f"{path} is not a training list as unibiomed export writes it ({error!r}).") from error
     reports: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     spoken = folder / f"{split}_parse.json"
-    for entry in _json(spoken) if spoken.is_file() else ():
-        reports[Path(entry["image_file"]).name].append((entry["abnormality"], entry["report"], entry["mask_file"]))
+    try:
+        for entry in _json(spoken) if spoken.is_file() else ():
+            reports[Path(entry["image_file"]).name].append((entry["abnormality"], entry["report"], entry["mask_file"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{spoken} is not a list of reports as unibiomed export writes it ({error!r}).") from error
     if not masks:
         raise InputError(f"{path} lists no picture, so there is nothing to train on.")
     return [
