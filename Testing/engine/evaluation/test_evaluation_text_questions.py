@@ -13,7 +13,7 @@ import pytest
 from unibiomed.errors import Cancelled
 from unibiomed.evaluation.export_facts import CaseFacts, SegmentFacts, phrases_of
 from unibiomed.evaluation.reviewed.cases import ListedCase, OpenedPictures, PictureFile, ReviewedSet
-from unibiomed.evaluation.text_answers import figures_of
+from unibiomed.evaluation.text_answers import KINDS, figures_of
 from unibiomed.evaluation.text_metrics import missing_library
 from unibiomed.evaluation.text_questions import Targets, ask_words, choose
 from unibiomed.evaluation.unmeasured import unmeasured
@@ -208,6 +208,47 @@ def test_the_questions_stop_between_two_pictures():
     with pytest.raises(Cancelled):
         list(ask_words(model, case, case.open(), Targets(published()), TASKS, 5, lambda: next(asked)))
     assert {place for place, _ in model.asked} == {1}
+
+
+HEALTHY_ONLY = {
+    "recognition accuracy, abnormal": "no picture asked about has an abnormality",
+    "abnormal or not, AUROC": "answers are of one kind only",
+    "abnormal or not, F1": "nothing is there, and nothing was found",
+    "VQA accuracy, something there": "no picture asked about has an abnormality",
+    "report BLEU": "a sentence that its reviewer wrote or accepted",
+    "calibration error, confidence as IoU": "the task segment was not asked for",
+    "case report BLEU": "no case has a report",
+}
+
+
+def test_every_figure_that_is_missing_has_its_reason():
+    case = _case(HEALTHY)
+    seen = _figures(Scripted(NOTHING), case)
+    reasons = unmeasured(ReviewedSet("test", (case,)), Targets(published()), TASKS, set(seen))
+    missing = {figure: reason for figures, reason in reasons for figure in figures.split("; ")}
+    assert {kind.figure for kind in KINDS} == seen.keys() | (missing.keys() - {"description"})
+    for figure, reason in HEALTHY_ONLY.items():
+        assert reason in missing[figure]
+    assert "description" in missing
+
+
+def test_what_is_not_healthy_for_want_of_looking_is_said():
+    case = _case(HEALTHY, prompt_free=False)
+    seen = _figures(Scripted(NOTHING), case)
+    told = ReviewedSet("test", (case,), whole=False)
+    reasons = dict(unmeasured(told, Targets(published()), TASKS, set(seen)))
+    assert any("VQA accuracy" in one and "nothing says what is healthy" in reasons[one] for one in reasons)
+    assert any("case report BLEU" in one and "no case can be read as a whole" in reasons[one] for one in reasons)
+
+
+def test_a_structure_whose_site_is_unknown_leaves_a_picture_certain():
+    """As a label map from elsewhere has it: "aorta" may be asked for in the abdomen, the chest, ..."""
+    unplaced = "aorta in CT"
+    picture = PictureFile("1", ABNORMAL.image, {**ABNORMAL.masks, unplaced: lambda: _square(180, 20, 40)})
+    facts = _case(ABNORMAL).facts
+    facts = facts.model_copy(update={"segments": (*facts.segments, SegmentFacts(phrase=unplaced, target="aorta"))})
+    case = ListedCase(facts, phrases_of([facts]), lambda: OpenedPictures((picture,)))
+    assert _figures(Scripted(RIGHT), case, tasks=("recognise",))["recognition accuracy, abnormal"] == (1.0, 1)
 
 
 def test_without_the_text_libraries_everything_else_is_measured(monkeypatch):

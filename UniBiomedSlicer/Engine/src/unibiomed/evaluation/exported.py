@@ -15,7 +15,7 @@ from unibiomed.evaluation.reviewed.cases import Opened, OpenedVolume, ReviewedCa
 from unibiomed.evaluation.reviewed.stacking import stacked
 from unibiomed.evaluation.text_answers import Told
 from unibiomed.evaluation.text_questions import Targets, ask_words
-from unibiomed.tasks.catalogue import Catalogue, Target, catalogue_of, published
+from unibiomed.tasks.catalogue import Catalogue, Target, agree, catalogue_of, published
 from unibiomed.tasks.presence import Thresholds, observe, passes_alone, seg_logprobs
 from unibiomed.tasks.progress import ProgressEvent
 from unibiomed.tasks.protocol import Model
@@ -72,9 +72,14 @@ def ask(
 
 
 def known_targets(model: Model | None = None) -> Catalogue:
-    """The published targets, and those of ``model``: what a label or a phrase is taken to name."""
+    """What a label or a phrase is taken to name: a target of ``model``, else a published one of that name."""
     own = catalogue_of(model).targets if model is not None else ()
-    return Catalogue(tuple(dict.fromkeys((*published().targets, *own))))
+    others = (
+        target
+        for target in published().targets
+        if not any(one.name.lower() == target.name.lower() and agree(one.modality, target.modality) for one in own)
+    )
+    return Catalogue((*own, *others))
 
 
 def masks_of(

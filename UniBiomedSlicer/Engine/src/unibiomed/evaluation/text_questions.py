@@ -46,24 +46,29 @@ class Targets:
 
     known: Catalogue
 
+    def kind(self, case: ReviewedCase, phrase: str) -> str:
+        """ "anatomy" or "abnormality"; "unknown" where neither the case nor the name says it."""
+        stated = {item.kind for item in case.facts.segments if item.phrase == phrase} - {"unknown"}
+        if not stated:
+            target = meant_target(phrase, case.facts.modality, self.known)
+            name = parse_phrase(phrase).target
+            alike = {one.kind for one in self.known.targets if one.name.lower() == name}
+            stated = {target.kind} if target is not None else alike
+        return stated.pop() if len(stated) == 1 else "unknown"
+
     def spec(self, case: ReviewedCase, phrase: str) -> TargetSpec | None:
         """The target with its site and modality; None where the site, the modality or the kind is unknown."""
-        words = parse_phrase(phrase)
+        words, kind = parse_phrase(phrase), self.kind(case, phrase)
         target = meant_target(phrase, case.facts.modality, self.known)
-        kinds = {one.kind for one in self.known.targets if one.name.lower() == words.target}
-        stated = {item.kind for item in case.facts.segments if item.phrase == phrase} - {"unknown"}
-        kinds = stated or ({target.kind} if target is not None else kinds)
         site = words.site or (target.site if target is not None else case.facts.site)
         modality = words.modality or case.facts.modality or (target.modality if target is not None else None)
-        if not site or not modality or len(kinds) != 1:
+        if not site or not modality or kind == "unknown":
             return None
-        return TargetSpec(words.target, site, modality, kinds.pop())
+        return TargetSpec(words.target, site, modality, kind)
 
     def abnormal(self, case: ReviewedCase) -> list[str]:
         """The phrases of the case, asked for or outlined, that name an abnormality."""
-        phrases = dict.fromkeys((*case.facts.asked, *(item.phrase for item in case.facts.segments), *case.phrases))
-        specs = {phrase: self.spec(case, phrase) for phrase in phrases}
-        return [phrase for phrase, spec in specs.items() if spec is not None and spec.kind == "abnormality"]
+        return [phrase for phrase in case.phrases if self.kind(case, phrase) == "abnormality"]
 
     def looked_for_abnormality(self, case: ReviewedCase) -> bool:
         """Whether a picture of the case without an abnormality may be taken for healthy."""
@@ -129,7 +134,7 @@ def as_phantom(case: ReviewedCase, shown: Shown, targets: Targets) -> tuple[Phan
     for phrase, mask in shown.masks.items():
         spec = targets.spec(case, phrase)
         if spec is None or np.count_nonzero(mask) < least:
-            certain = certain and spec is not None and spec.kind == "anatomy"
+            certain = certain and targets.kind(case, phrase) == "anatomy"
             continue
         masks[spec.name] = masks[spec.name] | mask if spec.name in masks else mask
         specs[spec.name] = spec

@@ -44,11 +44,24 @@ def _reason(
         return (
             "no picture asked about has, for each of its abnormalities, a sentence that its reviewer wrote or accepted"
         )
-    if kind.figure.endswith("AUROC"):
-        return "it needs both what is there and what is not, and the answers are of one kind only"
+    if any(one.figure in measured for one in KINDS if one.group == kind.group):
+        return _one_kind_only(kind)
+    if kind.group == "segment":
+        return "no case is asked for anything"
     if kind.group == "region":
         return "no reviewed segment with a known phrase is large enough on a picture asked about"
-    return "no picture asked about has what the question needs"
+    return "on no picture asked about is it certain what is abnormal: a segment is too small, or its target unknown"
+
+
+def _one_kind_only(kind: Kind) -> str:
+    """Other figures of the same answers are there."""
+    if kind.figure.endswith(("healthy", "nothing there")):
+        return "every picture asked about has an abnormality there"
+    if kind.figure.endswith(("abnormal", "with findings", "something there")):
+        return "no picture asked about has an abnormality there"
+    if kind.figure.endswith("AUROC"):
+        return "it needs both what is there and what is not, and the answers are of one kind only"
+    return "nothing is there, and nothing was found"
 
 
 def _reason_of_case(kind: Kind, reviewed: ReviewedSet, measured: Collection[str]) -> str:
@@ -58,6 +71,4 @@ def _reason_of_case(kind: Kind, reviewed: ReviewedSet, measured: Collection[str]
         return "no case has a report that its reviewer wrote or accepted"
     if not any(case.facts.prompt_free for case in reviewed.cases):
         return "the cases were annotated for named targets, so nothing else was looked for in them"
-    if kind.figure.endswith("AUROC") and "case abnormal or not, accuracy" in measured:
-        return "it needs cases with and without an abnormality, and these are of one kind"
-    return "no case has what the question needs"
+    return _one_kind_only(kind)
