@@ -46,8 +46,8 @@ class Size:
     cohort: int = 40
     test: int = 20
     corrected: tuple[int, ...] = (5, 10, 20)
-    steps: int = 80
-    look_every: int = 20
+    steps: int = 120
+    look_every: int = 40
     paced: int = 24
     kills: int = 20
     killed_cases: int = 80

@@ -113,7 +113,7 @@ def test_held_out_pictures_are_asked_first(export):
     answer = model._answer
     model._answer = lambda image, text: seen.append(text) or answer(image, text)
     fit_exported(model, export)
-    assert len(seen) == 60 * 2
+    assert len(seen) == 40 * 2
 
 
 def test_a_stop_ends_it_without_thresholds(export):

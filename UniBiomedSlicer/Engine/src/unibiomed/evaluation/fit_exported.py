@@ -24,8 +24,8 @@ from unibiomed.tasks.protocol import Model
 from unibiomed.tasks.templates import segment_prompt
 from unibiomed.training.exported_data import ExportedPictures
 
-_PICTURES = 60
-_QUESTIONS = 8
+_PICTURES = 40
+_QUESTIONS = 6
 #: Of the targets that are there, so many may be lost where no absent one says what a score is worth.
 _LOST = 0.02
 
