@@ -153,8 +153,12 @@ def test_seg_and_sr_come_back_from_the_archive_in_the_same_study_voxel_by_voxel(
     assert np.array_equal(found[..., 0].astype(bool), wanted.segments[0].mask.to_full(volume.shape))
 
 
-def test_the_series_of_one_study_go_by_their_own_modality(orthanc, tmp_path):
+def test_the_series_of_one_study_go_by_their_own_modality(orthanc, tmp_path, monkeypatch):
+    from unibiomed.cohort import archive
     from unibiomed.cohort.archive import Archive
+
+    # Several requests, the last of them not full.
+    monkeypatch.setattr(archive, "_TOGETHER", 6)
 
     study = generate_uid()
     files = [
