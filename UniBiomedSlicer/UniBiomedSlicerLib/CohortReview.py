@@ -381,7 +381,9 @@ def _loadSegmentation(path: str, case: str) -> Any:
     """The segments as a node that Slicer does not save back into the catalogue, whose files are the engine's alone."""
     node = slicer.util.loadSegmentation(path)
     node.SetName(case)
-    slicer.mrmlScene.RemoveNode(node.GetStorageNode())
+    storage = node.GetStorageNode()
+    if storage is not None:
+        slicer.mrmlScene.RemoveNode(storage)
     return node
 
 

@@ -38,11 +38,11 @@ def _module(name: str):
     return sys.modules[known]
 
 
-def _write_series(folder: Path, torso: np.ndarray, prefix: str = "") -> str:
-    """A torso as DICOM files of one series, with UIDs made up for the test; returns the UID of the series."""
+def write_series(folder: Path, voxels: np.ndarray, prefix: str = "") -> str:
+    """An array [k, j, i] as the DICOM files of one series, with UIDs of its own; returns the UID of the series."""
     folder.mkdir(exist_ok=True)
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
-    for k, plane in enumerate(torso):
+    for k, plane in enumerate(voxels):
         item = Dataset()
         item.file_meta = FileMetaDataset()
         item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -68,7 +68,7 @@ def make_grounded(root: Path, names: tuple[str, ...] = ("a", "b"), dicom: bool =
     root.mkdir()
     for name in names:
         if dicom:
-            _write_series(root / name, torso)
+            write_series(root / name, torso)
             continue
         image = nibabel.Nifti1Image(torso.transpose(2, 1, 0), np.diag([-2.0, -2.0, 3.0, 1.0]))
         nibabel.save(image, root / f"{name}.nii.gz")
@@ -96,7 +96,7 @@ def grounded(tmp_path) -> Iterator[Review]:
 @pytest.fixture(scope="session")
 def torso_series():
     """``torso_series(folder, prefix)`` writes a DICOM series into a folder and returns its UID."""
-    return lambda folder, prefix: _write_series(folder, _module("conftest").torso_array(), prefix)
+    return lambda folder, prefix: write_series(folder, _module("conftest").torso_array(), prefix)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -529,6 +530,20 @@ def test_the_work_is_there_again_after_slicer_was_killed(host, panel, catalogue)
     assert "saved as a draft" in panel.ui.currentLabel.text
     panel.review.startOver()
     host.spin(until=lambda: panel.review.draft is None, timeout=30)
+
+
+def test_of_two_dicom_series_in_one_folder_the_cases_own_is_loaded(host, tmp_path):
+    from UniBiomedSlicerLib.CohortReview import _loadVolume
+
+    path = Path(__file__).resolve().parents[2] / "engine" / "cohort" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("unibiomed_engine_cohort", path)
+    engine = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(engine)
+    voxels = np.arange(6 * 10 * 12).reshape(6, 10, 12)
+    for prefix, array in (("x", voxels), ("y", voxels[::-1])):
+        engine.write_series(tmp_path / "study", array, prefix)
+        loaded = _loadVolume(tmp_path / "study", str(tmp_path / "study" / f"{prefix}0.dcm"))
+        assert np.array_equal(slicer.util.arrayFromVolume(loaded), array)
 
 
 def test_a_training_is_named_after_the_cohort_wherever_its_catalogue_lies(host):
