@@ -16,12 +16,20 @@ import pydicom
 import pytest
 import requests
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    generate_uid,
+)
 from unibiomed.cli.app import run
 from unibiomed.cohort.cases import Case
 from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.export.samples import samples
 from unibiomed.cohort.review import Review
 from unibiomed.errors import InputError
+from unibiomed.phantoms import generate
 from unibiomed.phantoms.volume import generate_volume
 from unibiomed.volumes import read_volume
 from unibiomed.volumes.modalities import base_modality
@@ -103,6 +111,24 @@ def _series(
     return files
 
 
+def _clip(folder: Path, patient: str, study: str) -> Path:
+    """Three ultrasound pictures as the frames of one DICOM file."""
+    frames = np.stack([generate("ultrasound", 5_531_000 + number, 160).image[..., 0] for number in range(3)])
+    item = Dataset()
+    item.file_meta = FileMetaDataset()
+    item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    item.SOPClassUID, item.SOPInstanceUID = UltrasoundMultiFrameImageStorage, generate_uid()
+    item.StudyInstanceUID, item.SeriesInstanceUID, item.Modality = study, generate_uid(), "US"
+    item.PatientID, item.PatientName, item.NumberOfFrames = patient, "Phantom^Test", len(frames)
+    item.Rows, item.Columns, item.SamplesPerPixel = *frames.shape[1:], 1
+    item.PhotometricInterpretation, item.PixelRepresentation = "MONOCHROME2", 0
+    item.BitsAllocated, item.BitsStored, item.HighBit = 8, 8, 7
+    item.PixelData = frames.tobytes()
+    folder.mkdir(exist_ok=True)
+    item.save_as(folder / "clip.dcm", enforce_file_format=True)
+    return folder / "clip.dcm"
+
+
 @pytest.fixture(scope="module")
 def annotated(orthanc, tmp_path_factory):
     """A series in the archive, annotated from there by the command."""
@@ -162,8 +188,9 @@ def test_the_series_of_one_study_go_by_their_own_modality(orthanc, tmp_path, mon
 
     study = generate_uid()
     files = [
-        *_series(tmp_path / "ct", patient="two kinds", study=study),
-        *_series(tmp_path / "mr", "MRI-T1", "brain", "two kinds", study),
+        *_series(tmp_path / "ct", patient="three kinds", study=study),
+        *_series(tmp_path / "mr", "MRI-T1", "brain", "three kinds", study),
+        _clip(tmp_path / "us", "three kinds", study),
     ]
     assert Archive(orthanc, user=LOGIN).store(files) == len(files)
     login, plan, folder = tmp_path / "login", tmp_path / "plan.yaml", tmp_path / "cohort"
@@ -177,16 +204,19 @@ def test_the_series_of_one_study_go_by_their_own_modality(orthanc, tmp_path, mon
     assert not folder.exists()
     assert run(arguments) == 0
     with Catalogue(folder) as catalogue:
-        assert catalogue.counts() == {"waiting": 0, "running": 0, "done": 2, "failed": 0}
+        assert catalogue.counts() == {"waiting": 0, "running": 0, "done": 3, "failed": 0}
         found = {record.case.dicom_modality: record for record in catalogue.records()}
         assert {record.case.patient for record in found.values()} == {next(iter(found.values())).case.patient}
-    ct, mr = found["CT"].outcome, found["MR"].outcome
+        shape = next(sample for sample in samples(catalogue, "all", modality="ultrasound")).volume.shape
+    ct, mr, us = (found[code].outcome for code in ("CT", "MR", "US"))
     assert (ct.reading.modality, ct.reading.rule, ct.reading.findings) == ("CT", 1, None)
     assert ct.prompts == ("<image>Please segment liver in abdomen CT.",)
     # Prompt-free, and what it is stands in the DICOM header alone.
     assert base_modality(mr.reading.modality) == "MRI"
     assert (mr.reading.site, mr.reading.rule) == ("brain", None)
     assert mr.reading.findings is not None
+    assert (us.reading.modality, us.reading.rule) == ("ultrasound", None)
+    assert shape == (3, 160, 160)
 
 
 def test_a_wrong_password_and_a_dead_archive_are_told_in_one_sentence(orthanc):
