@@ -23,8 +23,9 @@ NOTES = (
     "its own, is the diagonal of the image; how many these are is said as missed.",
     "Dice counts as the user gets it: a segment that the presence gate rejects is not shown.",
     "All: mean over all questions. Mean of phrases: every phrase counts the same, however often it occurs.",
-    "Intervals: 95 %, percentile bootstrap over patients, since slices of one patient are alike. p: Wilcoxon's "
-    "signed-rank test on the patients' means.",
+    "Intervals: 95 %, percentile bootstrap over patients, since slices of one patient are alike; where all values are "
+    "alike it knows no spread. p: Wilcoxon's signed-rank test on the patients' means, from six patients on, of each "
+    "figure by itself: among many figures some are small by chance.",
     "Calibration is that of the segments shown: confidence against IoU, and against being right (IoU >= 0.5).",
     "AUROC: whether the confidence tells targets that are there from those that are not; F1 is the gate's.",
     "That a phrase is absent is what the reviewer left; what nobody looked for may be there.",
