@@ -46,7 +46,7 @@ class Size:
     cohort: int = 40
     test: int = 20
     corrected: tuple[int, ...] = (5, 10, 20)
-    steps: int = 120
+    steps: int = 200
     look_every: int = 40
     paced: int = 24
     kills: int = 20

@@ -39,7 +39,7 @@ Report = Callable[[dict[str, Any]], None]
 _LARGE = 100_000_000
 #: The paper's rate for the published model. A small model that was trained at 1e-3 moves too little with it, and with
 #: 3e-4 it swings too much to be averaged.
-_RATE, _SMALL_MODEL_RATE = 4e-5, 1.2e-4
+_RATE, _SMALL_MODEL_RATE = 4e-5, 1.5e-4
 _REPLAY = 0.6
 _LEAST_LOOKED_AT, _MOST_LOOKED_AT = 24, 96
 _ASKED = "fine-tune.json"
@@ -55,7 +55,7 @@ class FineTuneOptions:
         data: folder of an export in UniBiomed's own format.
         name: what the new model is called.
         steps, batch_size: optimizer steps at most, and pictures a step.
-        learning_rate: None takes 4e-5, or 1.2e-4 for a model below 100 M parameters.
+        learning_rate: None takes 4e-5, or 1.5e-4 for a model below 100 M parameters.
         replay: share of phantoms; None takes 0.6 for a model that was trained on phantoms, 0 for others.
         look_every, patience: steps between two looks at the held-out split; looks without gain before a stop.
         workers: processes that read pictures; 0 reads them in the training process.
