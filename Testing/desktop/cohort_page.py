@@ -34,7 +34,8 @@ class Answers:
             "queue": {"waiting": 1, "cases": [
                 {"id": "case", "segments": 2, "confidence": 0.5, "disagreement": None, "drafts": []}]},
             "open": {
-                "case": {"id": "case"}, "report": {**report, "author": "model", "findings": []}, "standing": report,
+                "case": {"id": "case", "verdict": None},
+                "report": {**report, "author": "model", "findings": []}, "standing": report,
                 "files": {"image": image, "first": None, "segmentation": segmentation},
                 "draft": None, "others": [], "problem": "",
             },

@@ -191,8 +191,15 @@ def _caseText(case: dict[str, Any]) -> str:
 
 
 def _currentText(review: CohortReview) -> str:
-    """Which case is open, what of it is saved, and who else is at it."""
+    """Which case is open, what was decided, what of it is saved, and who else is at it."""
     parts = [_("Open: {case}.").format(case=review.current)]
+    if review.decision is not None:
+        said = {
+            "accepted": _("Accepted by {name}."),
+            "corrected": _("Corrected by {name}."),
+            "rejected": _("Rejected by {name}."),
+        }
+        parts.append(said[review.decision["verdict"]].format(name=review.decision["reviewer"]))
     if review.draft is not None:
         parts.append(_("Your changes are saved as a draft ({time}).").format(time=_when(review.draft["at"])))
     for other in review.others:

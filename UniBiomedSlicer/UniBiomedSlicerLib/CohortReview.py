@@ -41,7 +41,8 @@ class CohortReview(VTKObservationMixin):
 
     ``cases`` are those that wait, next one first; ``current`` the id of the case that is loaded, ``text`` and ``spans``
     its report (a span is {"start", "end", "segments": [MRML segment ids]}), ``author`` "model" or "reviewer"; ``draft``
-    what the engine says of the draft on disk, None where there is none. Set ``reviewer`` to whose drafts they are.
+    what the engine says of the draft on disk, ``decision`` of what was decided ("verdict", "reviewer"), each None where
+    there is none; ``others`` are drafts of other reviewers. Set ``reviewer`` to whose drafts they are.
     """
 
     def __init__(self, folder: str, python: str) -> None:
@@ -62,6 +63,7 @@ class CohortReview(VTKObservationMixin):
         self.author = "model"
         self.draft: dict[str, Any] | None = None
         self.others: list[dict[str, Any]] = []
+        self.decision: dict[str, Any] | None = None
         self._standing: dict[str, Any] = _NO_REPORT
         self._opened: int | None = None
         self._decided: tuple[int, dict[str, Any]] = (0, _NO_REPORT)
@@ -288,7 +290,7 @@ class CohortReview(VTKObservationMixin):
         if answer["decision"]["case"] == self.current:
             self._opened, self._standing = self._decided
             self.author = "reviewer" if holdsText else self.author
-            self.draft = None
+            self.draft, self.decision = None, answer["decision"]
             self._isUnsaved = False
         self.refresh()
 
@@ -338,6 +340,7 @@ class CohortReview(VTKObservationMixin):
         self.current = case
         self.text, self.spans, self.author = report["text"], report["spans"], report["author"]
         self.draft, self.others = answer["draft"], answer["others"]
+        self.decision = answer["case"] if answer["case"]["verdict"] else None
         self._standing = {"text": answer["standing"]["text"], "spans": answer["standing"]["spans"]}
         self._opened = _modified(self.segmentationNode)
         self._keeper.start()
@@ -359,7 +362,7 @@ class CohortReview(VTKObservationMixin):
     def _forget(self) -> None:
         """No case is open."""
         self.current, self.text, self.spans, self.author = "", "", [], "model"
-        self.draft, self.others = None, []
+        self.draft, self.decision, self.others = None, None, []
         self._standing, self._opened, self._isUnsaved = _NO_REPORT, None, False
 
     def _removeNodes(self) -> None:

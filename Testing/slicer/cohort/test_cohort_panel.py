@@ -444,6 +444,7 @@ def test_an_edit_of_the_text_alone_is_a_correction_that_keeps_links_and_segments
     panel.review.open(case)
     host.spin(until=lambda: panel.review.current == case, timeout=60)
     assert panel.ui.reportText.toPlainText() == report.text
+    assert panel.ui.currentLabel.text == f"Open: {case}. Corrected by A. Reader."
     assert _words(panel) == before
     assert panel.ui.authorLabel.text.startswith("Edited by a person")
     assert not panel.review.isCorrected()
@@ -530,6 +531,18 @@ def test_the_work_is_there_again_after_slicer_was_killed(host, panel, catalogue)
     assert "saved as a draft" in panel.ui.currentLabel.text
     panel.review.startOver()
     host.spin(until=lambda: panel.review.draft is None, timeout=30)
+
+
+def test_the_page_tells_of_the_draft_and_the_decision_of_another_reviewer(host, panel, catalogue):
+    with Catalogue(catalogue) as opened:
+        review = Review(opened)
+        review.accept("case2", "B. Reader")
+        review.draft("case2", "C. Reader", text={"text": "Not so sure."})
+    panel.review.open("case2")
+    host.spin(until=lambda: panel.review.current == "case2", timeout=60)
+    told = panel.ui.currentLabel.text
+    assert told.startswith("Open: case2. Accepted by B. Reader. C. Reader has a draft of it (")
+    assert panel.ui.reportText.toPlainText() == ""
 
 
 def test_of_two_dicom_series_in_one_folder_the_cases_own_is_loaded(host, tmp_path):
