@@ -164,6 +164,7 @@ class CohortPanel:
         showText(ui.stateLabel, review.stateText if review is not None and review.status else "")
         current = review.current if review is not None else ""
         showText(ui.currentLabel, _currentText(review) if current else "")
+        ui.noticeLabel.setVisible(bool(current))
         self.text.refresh()
         cases = review.cases if review is not None else []
         ui.caseList.clear()

@@ -78,8 +78,8 @@ class CohortText:
         if review is None:
             return ""
         if review.author == "reviewer" or (review.draft is not None and review.draft["text"]):
-            return _("Edited by a person, not for clinical use.")
-        return _("AI generated, not for clinical use.") if review.text else _("The model wrote no report; write one.")
+            return _("Edited by a person.")
+        return _("By the model.") if review.text else _("The model wrote none; you may write one.")
 
     def _segments(self) -> dict[str, str]:
         if self._review is None or self._review.segmentationNode is None:

@@ -380,7 +380,9 @@ def test_next_loads_the_models_report_with_every_phrase_tied_to_its_segment(host
     for words, linked in _words(panel):
         assert any(words.lower() in (name, name.rstrip(" 12")) for name in linked) or len(words.split()) > 2
     assert len(panel.ui.reportText.extraSelections()) == len(_words(panel)), "each is coloured"
-    assert "AI generated" in panel.ui.authorLabel.text
+    assert not panel.ui.noticeLabel.isHidden()
+    assert panel.ui.noticeLabel.text == "AI generated, not for clinical use."
+    assert panel.ui.authorLabel.text == "By the model."
     assert not panel.review.isCorrected()
 
 
