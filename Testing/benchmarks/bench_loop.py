@@ -50,7 +50,7 @@ class Size:
     look_every: int = 40
     paced: int = 24
     kills: int = 20
-    killed_cases: int = 80
+    killed_cases: int = 240
     shape: tuple[int, int, int] = (4, 256, 256)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT
-from unibiomed.cohort.cases import find_cases
+from unibiomed.cohort.cases import Case, find_cases
 from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.run import work
@@ -53,3 +54,20 @@ def test_the_cases_of_a_killed_worker_are_done_by_another(tmp_path):
     assert sorted(told) == sorted(record.case.id for record in records)
     assert all((folder / AUTOMATIC / record.case.id / RESULT).is_file() for record in records if record.state == "done")
     assert not _workers()
+
+
+def test_a_worker_computes_on_the_one_processor_that_ray_reckons_with(tmp_path, monkeypatch):
+    """Also where OMP_NUM_THREADS of the user's environment says otherwise."""
+    import torch
+    from unibiomed.cohort.ray_runner import Worker
+
+    blind = SimpleNamespace(cache=SimpleNamespace(clear=lambda: None))
+    monkeypatch.setattr("unibiomed.model.load", lambda name, device: blind)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        worker = Worker(Plan(targets=("lesion",), modality="dermoscopy", device="cpu"), tmp_path, tmp_path)
+        assert worker.annotate(Case("gone", "gone", "gone.png"))[0] is None
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -24,6 +24,7 @@ MOST_LOSSES = 3
 #: Cases in a worker's hands: one at work and one waiting, so that a worker never idles and little is lost with it.
 IN_HAND = 2
 _PATIENCE = 1.0
+_CPUS = 1
 
 
 def annotate_on_ray(address: str, plan: Plan, cohort: Path, folder: Path, *, workers: int | None = None) -> Runner:
@@ -39,7 +40,7 @@ def annotate_on_ray(address: str, plan: Plan, cohort: Path, folder: Path, *, wor
         try:
             gpus = int(ray.cluster_resources().get("GPU", 0))
             count = workers or max(gpus, 1)
-            actor = ray.remote(num_gpus=1 if gpus else 0, num_cpus=1)(Worker)
+            actor = ray.remote(num_gpus=1 if gpus else 0, num_cpus=_CPUS)(Worker)
             pool = _Pool(ray, lambda: actor.remote(plan, cohort, folder), count)
             _drive(pool, catalogue, told, cancelled)
         finally:
@@ -66,9 +67,14 @@ class Worker:
             return None, reason_of(error)
 
     def _load(self) -> Callable[[Case], Outcome]:
+        import torch
+
         from unibiomed.cohort.annotate import Annotator
         from unibiomed.model import load
 
+        # Ray says so too, but not where the user's environment already sets OMP_NUM_THREADS: workers with more threads
+        # than processors wait for one another.
+        torch.set_num_threads(_CPUS)
         return Annotator(load(self._plan.model, device=self._plan.device), self._plan, self._cohort, self._folder)
 
 
