@@ -17,7 +17,7 @@ help:
 	@echo "make test        set up, then every test"
 	@echo "make lint        ruff and the import rules"
 	@echo "make bench       small benchmarks, minutes; make bench-full: the published size, random weights"
-	@echo "make bench-loop  the annotation loop on a shifted domain: corrected, fine-tuned, measured (20 minutes)"
+	@echo "make bench-loop  the annotation loop on a shifted domain: corrected, fine-tuned, measured (25 minutes)"
 	@echo "make evaluate    the table of the bundled model on phantoms never trained on"
 	@echo "make train-mini  train the bundled model again (hours)"
 
