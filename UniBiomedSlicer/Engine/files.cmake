@@ -296,6 +296,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/volumes/reading_itk.py
   Engine/src/unibiomed/volumes/reading_nifti.py
   Engine/src/unibiomed/volumes/reading_nrrd.py
+  Engine/src/unibiomed/volumes/seg_documents.py
   Engine/src/unibiomed/volumes/segment_heads.py
   Engine/src/unibiomed/volumes/segmentation.py
   Engine/src/unibiomed/volumes/slicing.py

@@ -13,6 +13,7 @@ from unibiomed.volumes import Volume
 from unibiomed.volumes.geometry import LPS_TO_RAS
 from unibiomed.volumes.masks import BoxMask
 from unibiomed.volumes.reading_nrrd import read_segmentation
+from unibiomed.volumes.segment_heads import read_heads
 from unibiomed.volumes.segmentation import Segment, Segmentation
 from unibiomed.volumes.writing import write_segmentation
 
@@ -83,7 +84,45 @@ def test_a_finer_grid_is_sampled(tmp_path):
     assert np.array_equal(found, mask)
 
 
-def test_a_file_that_is_no_segmentation_is_told_in_one_sentence(tmp_path):
-    (tmp_path / "x.seg.nrrd").write_text("nothing")
-    with pytest.raises(InputError, match="cannot be read as a"):
-        read_segmentation(tmp_path / "x.seg.nrrd", SHAPE, np.eye(4))
+def _written(path, *segments: Segment) -> None:
+    volume = Volume.from_array(np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE), np.eye(4))
+    write_segmentation(path, Segmentation(SHAPE, np.eye(4), segments), reference=volume)
+
+
+def test_names_and_tags_come_back_with_all_their_letters(tmp_path):
+    mask = BoxMask.from_full(np.ones(SHAPE, dtype=bool))
+    told = (
+        ("Läsion", "Läsion in Leber", "größe: 3 µm"),
+        ("肝臓", "肝臓", "肝臓 in abdomen CT"),
+        ("liver", "liver", "x"),
+    )
+    path = tmp_path / "x.seg.nrrd"
+    _written(path, *(Segment(name, target, mask, attributes={"Phrase": said}) for name, target, said in told))
+    back = read_segmentation(path, SHAPE, np.eye(4)).segments
+    assert [(one.name, one.target, one.attributes["UniBiomed.Phrase"]) for one in back] == list(told)
+    assert [(head.name, head.phrase) for head in read_heads(path)] == [(name, said) for name, _, said in told]
+
+
+def test_ids_come_back_with_all_their_letters(tmp_path):
+    path = tmp_path / "x.seg.nrrd"
+    _written(path, Segment("a", "a", BoxMask.from_full(np.ones(SHAPE, dtype=bool))))
+    path.write_bytes(path.read_bytes().replace(b"Segment0_ID:=Segment_1", "Segment0_ID:=Größe".encode()))
+    assert [head.id for head in read_heads(path)] == ["Größe"]
+
+
+@pytest.mark.parametrize("content", [b"nothing", b"", b"NRRD0005\n", b"NRRD0005\ntype"])
+def test_a_file_that_is_no_segmentation_is_told_in_one_sentence(tmp_path, content):
+    path = tmp_path / "x.seg.nrrd"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot be read as a .*\(.+\)"):
+        read_segmentation(path, SHAPE, np.eye(4))
+
+
+def test_voxels_that_are_cut_short_or_damaged_are_told(tmp_path):
+    path = tmp_path / "x.seg.nrrd"
+    _written(path, Segment("a", "a", BoxMask.from_full(np.random.default_rng(0).random(SHAPE) > 0.5)))
+    whole = path.read_bytes()
+    for broken in (whole[:-40], whole[:-40] + bytes(40)):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match="cannot be read as a"):
+            read_segmentation(path, SHAPE, np.eye(4))

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicerio
 from scipy.ndimage import affine_transform
 
-from unibiomed.errors import InputError
 from unibiomed.volumes.geometry import LPS_TO_RAS
 from unibiomed.volumes.masks import BoxMask
+from unibiomed.volumes.seg_documents import read_document
 from unibiomed.volumes.segmentation import Segment, Segmentation
 
 
@@ -24,10 +23,7 @@ def read_segmentation(path: Path, shape: tuple[int, int, int], ijk_to_ras: np.nd
     the image is left out. Segments' ``target`` is the tag ``UniBiomed.Target``, else their name. InputError when the
     file cannot be read.
     """
-    try:
-        document = slicerio.read_segmentation(str(path))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be read as a .seg.nrrd segmentation ({error}).") from error
+    document = read_document(path)
     voxels = np.asarray(document["voxels"])
     # slicerio gives (i, j, k), overlapping layers first.
     layers = voxels if voxels.ndim == 4 else voxels[None]

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import slicerio
-
-from unibiomed.errors import InputError
+from unibiomed.volumes.seg_documents import read_document
 
 
 @dataclass(frozen=True)
@@ -33,16 +31,11 @@ class SegmentHead:
 
 def read_heads(path: Path) -> tuple[SegmentHead, ...]:
     """The segments of ``path`` in the order of ``read_segmentation``. InputError when it is no such file."""
-    try:
-        document = slicerio.read_segmentation(str(path), skip_voxels=True)
-    # slicerio and pynrrd raise whatever a broken header leads them to.
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read as a .seg.nrrd segmentation ({error}).") from error
     return tuple(
         SegmentHead(
             id=str(entry["id"]),
             name=str(entry.get("name") or entry["id"]),
             tags={str(key): str(value) for key, value in (entry.get("tags") or {}).items()},
         )
-        for entry in document.get("segments") or ()
+        for entry in read_document(path, skip_voxels=True)["segments"]
     )
