@@ -128,6 +128,25 @@ def test_undo_of_a_correction_over_an_earlier_one_shows_the_work_and_lets_the_ea
     assert grounded.open("a").report.text == "First."
 
 
+def test_undo_brings_work_back_also_where_an_older_draft_was_closed_before(grounded, tmp_path):
+    grounded.draft("a", "R", segmentation=_only(grounded, tmp_path / "one.seg.nrrd", "liver"))
+    grounded.reject("a", "R")
+    grounded.correct("a", "R", text={"text": "Of use after all."})
+    grounded.undo()
+    assert grounded.open("a", "R").report.text == "Of use after all."
+
+
+def test_undo_of_a_reviewer_leaves_what_another_one_decided_since(grounded):
+    grounded.correct("a", "A. Reader", text={"text": "Of A."})
+    grounded.accept("b", "B. Reader")
+    assert _ask(grounded, do="undo", reviewer="A. Reader")["decision"]["case"] == "a"
+    assert grounded.catalogue.record("a").decision is None
+    assert grounded.catalogue.record("b").decision.reviewer == "B. Reader"
+    assert grounded.open("a", "A. Reader").report.text == "Of A."
+    assert _ask(grounded, do="undo", reviewer="A. Reader")["decision"] is None
+    assert _ask(grounded, do="undo")["decision"]["reviewer"] == "B. Reader"
+
+
 def test_work_after_a_decision_is_a_draft_again(grounded):
     grounded.accept("a", "R")
     grounded.draft("a", "R", text={"text": "A second look."})
@@ -168,6 +187,7 @@ def test_work_begun_before_a_name_was_given_goes_on_under_the_name(grounded, tmp
         lambda folder: (folder / "draft.json").write_text('{"format": "unibiomed.draft/9"}'),
         lambda folder: next(folder.glob("*.seg.nrrd")).unlink(),
         lambda folder: next(folder.glob("*.seg.nrrd")).write_bytes(b"torn"),
+        lambda folder: next(folder.glob("*.seg.nrrd")).write_bytes(b""),
         lambda folder: _edit(folder / "draft.json", text={"text": 5}),
         lambda folder: _edit(folder / "draft.json", segmentation="../../../secret.seg.nrrd"),
     ],
@@ -185,12 +205,30 @@ def test_a_broken_draft_is_told_left_out_and_kept_aside_when_the_next_is_saved(g
     grounded.draft("a", "R", text={"text": "Anew."})
     told = _ask(grounded, do="open", case="a", reviewer="R")
     assert (told["report"]["text"], told["problem"]) == ("Anew.", "")
-    left = {path.name for path in folder.parent.iterdir()}
-    assert folder.name in left
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.broken-1"}
+    assert told["others"] == []
 
 
 def _edit(path: Path, **fields) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_a_broken_draft_of_nobody_keeps_no_one_from_saving(grounded):
+    grounded.draft("a", "", text={"text": "Before a name was given."})
+    folder = next((grounded.catalogue.folder / DRAFTS / "a").iterdir())
+    (folder / "draft.json").write_text("{")
+    assert _ask(grounded, do="draft", case="a", reviewer="R", text={"text": "Mine."})["ok"]
+    opened = grounded.open("a", "R")
+    assert (opened.report.text, opened.problem) == ("Mine.", "")
+    assert (folder.with_name(f"{folder.name}.broken-1") / "draft.json").read_text() == "{"
+
+
+def test_a_draft_that_was_set_aside_and_can_be_read_again_is_no_other_reviewers(grounded):
+    grounded.draft("a", "R", text={"text": "Of an unsteady disk."})
+    folder = next((grounded.catalogue.folder / DRAFTS / "a").iterdir())
+    folder.rename(folder.with_name(f"{folder.name}.broken-1"))
+    assert grounded.open("a", "R").others == ()
+    assert _ask(grounded, do="queue")["cases"][0]["drafts"] == []
 
 
 KILLED = """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from dataclasses import replace
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from unibiomed.cohort import conversation
+from unibiomed.cohort import review as review_module
 from unibiomed.cohort.annotate import AUTOMATIC, SEGMENTATION
 from unibiomed.cohort.cases import Case, find_cases
 from unibiomed.cohort.catalogue import Catalogue, Decision, Outcome, Record
@@ -150,6 +153,54 @@ def test_a_second_correction_never_overwrites_the_first(review, tmp_path):
     assert [path.read_bytes() for path in kept] == sent
 
 
+def test_corrections_of_one_case_at_the_same_time_are_both_kept(review, tmp_path, monkeypatch):
+    """While one is written, another process gives its own the same number."""
+    mine = _segmentation(tmp_path / "mine.seg.nrrd", "mine")
+    others = review.catalogue.folder / "reviewed" / "a" / "0001" / SEGMENTATION
+    copy = review_module.copy_compact
+
+    def copy_late(source: Path, target: Path) -> None:
+        if not others.exists():
+            others.parent.mkdir(parents=True)
+            others.write_bytes(b"of another reviewer")
+        copy(source, target)
+
+    monkeypatch.setattr(review_module, "copy_compact", copy_late)
+    decision = review.correct("a", "R", tmp_path / "mine.seg.nrrd")
+    assert decision.folder == "reviewed/a/0002"
+    assert review.files("a").segmentation.read_bytes() == mine
+    assert others.read_bytes() == b"of another reviewer"
+
+
+def test_a_correction_that_cannot_be_written_is_told_once(review, tmp_path, monkeypatch):
+    _segmentation(tmp_path / "mine.seg.nrrd", "mine")
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(review_module, "copy_compact", full)
+    told = _ask(review, do="correct", case="a", reviewer="R", segmentation=str(tmp_path / "mine.seg.nrrd"))
+    assert "the disk is full" in told["message"]
+    assert review.catalogue.record("a").decision is None
+
+
+def test_cases_come_in_pages_and_a_case_decided_twice_counts_once(review, monkeypatch):
+    monkeypatch.setattr(conversation, "MOST_LISTED", 1)
+    pages = [_ask(review, do="cases", first=first) for first in (0, 1, 2)]
+    assert [[case["id"] for case in page["cases"]] for page in pages] == [["a"], ["b"], []]
+    assert {page["total"] for page in pages} == {2}
+    review.accept("a", "R")
+    review.reject("a", "R")
+    assert _ask(review, do="status")["reviewed"] == 1
+
+
+def test_an_answer_passes_through_any_pipe(review):
+    out = io.StringIO()
+    converse(review, [json.dumps({"do": "open", "case": "Läsion"}) + "\n"], out)
+    assert out.getvalue().isascii()
+    assert "Läsion" in json.loads(out.getvalue())["message"]
+
+
 def test_of_two_series_in_one_folder_each_case_names_the_first_file_of_its_own(tmp_path, torso_series):
     cohort = tmp_path / "cohort"
     cohort.mkdir()
@@ -177,9 +228,15 @@ def test_of_two_series_in_one_folder_each_case_names_the_first_file_of_its_own(t
         ('{"do": "accept", "case": "x", "reviewer": "R"}', "no case x"),
         ('{"do": "accept", "case": "a", "reviewer": " "}', "empty"),
         ('{"do": "queue", "strategy": "best"}', "no strategy"),
+        ('{"do": "cases", "first": "a"}', "number of a case"),
+        ('{"do": "cases", "first": -1}', "number of a case"),
         ('{"do": "correct", "case": "a", "reviewer": "R", "segmentation": "/nowhere"}', ".seg.nrrd"),
         ('{"do": "correct", "case": "a", "reviewer": "R"}', "holds a segmentation or a text"),
         ('{"do": "correct", "case": "a", "reviewer": "R", "text": "x"}', "JSON object with text and spans"),
+        ('{"do": "open", "case": "\\ud83d"}', "a letter that is none"),
+        ('{"do": "accept", "case": "a", "reviewer": "R \\ud83d"}', "a letter that is none"),
+        ('{"do": "correct", "case": "a", "reviewer": "R", "text": {"text": "\\ud83d"}}', "text"),
+        ('{"do": "draft", "case": "a", "reviewer": "\\ud83d", "text": {"text": "x"}}', "a letter that is none"),
         ('{"do": "draft", "case": "a", "reviewer": "R"}', "holds a segmentation or a text"),
         ('{"do": "draft", "case": "x", "reviewer": "R", "text": {"text": ""}}', "no case x"),
     ],
@@ -192,3 +249,4 @@ def test_a_wrong_line_is_answered_with_a_sentence_and_the_conversation_goes_on(r
     assert said in first["message"]
     assert second["ok"]
     assert second["reviewed"] == 0
+    assert not (review.catalogue.folder / "reviewed").exists()

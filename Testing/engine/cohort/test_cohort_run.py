@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,8 +17,8 @@ import pytest
 from PIL import Image
 from unibiomed.cli.app import run
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT
-from unibiomed.cohort.cases import find_cases
-from unibiomed.cohort.catalogue import Catalogue, Outcome
+from unibiomed.cohort.cases import Case, find_cases
+from unibiomed.cohort.catalogue import FILE, Catalogue, Outcome
 from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.run import coordinating
 from unibiomed.errors import InputError
@@ -155,6 +156,25 @@ def test_two_coordinators_at_once_are_refused(tmp_path):
             pass
         with coordinating(other):
             pass
+
+
+def test_a_catalogue_that_cannot_be_opened_is_told_in_one_sentence(tmp_path):
+    folder = tmp_path / "catalogue"
+    Catalogue.create(folder, tmp_path, Plan(), [Case("a", "a", "a.png")]).close()
+    # What a folder that may not be written looks like to SQLite.
+    (folder / f"{FILE}-wal").mkdir()
+    with pytest.raises(InputError, match="may you write to it and to its folder"):
+        Catalogue(folder)
+    (folder / f"{FILE}-wal").rmdir()
+    (folder / FILE).write_bytes(b"something else " * 500)
+    with pytest.raises(InputError, match="cannot be opened as a catalogue"):
+        Catalogue(folder)
+    (folder / FILE).unlink()
+    other = sqlite3.connect(folder / FILE)
+    other.execute("CREATE TABLE other (a)")
+    other.close()
+    with pytest.raises(InputError, match="cannot be opened as a catalogue"):
+        Catalogue(folder)
 
 
 def test_an_undone_decision_stays_in_the_history(tmp_path):

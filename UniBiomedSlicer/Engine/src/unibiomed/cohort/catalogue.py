@@ -102,21 +102,25 @@ class Catalogue:
     """The catalogue in a folder. Safe to open from several processes; each change is atomic."""
 
     def __init__(self, folder: Path) -> None:
-        """Open an existing catalogue. InputError when there is none, or it is of another version."""
+        """Open an existing catalogue. InputError when there is none, it is of another version or may not be written."""
         self.folder = folder
         path = folder / FILE
         if not path.is_file():
             raise InputError(f"{folder} holds no catalogue; make one with: unibiomed annotate COHORT --output {folder}")
-        self._connection = _connect(path)
+        try:
+            self._connection = _connect(path)
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from error
         try:
             found = self._meta("format")
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise InputError(f"{path} is not a catalogue ({error}).") from error
+            if found == FORMAT:
+                self._add_later_columns()
+        except sqlite3.Error as error:
+            self.close()
+            raise _unusable(path, error) from error
         if found != FORMAT:
-            self._connection.close()
+            self.close()
             raise InputError(f"{path} is of the format {found}, this program reads {FORMAT}.")
-        self._add_later_columns()
 
     @classmethod
     def create(cls, folder: Path, cohort: Path, plan: Plan, cases: Iterable[Case]) -> Catalogue:
@@ -287,20 +291,30 @@ class Catalogue:
         """Take back the last decision (of a case, or of all), None if there is none; it stays there, marked."""
         with self._changing():
             row = self._connection.execute(
-                "UPDATE decisions SET undone_at = ? WHERE number = (SELECT MAX(number) FROM decisions "
-                "WHERE undone_at IS NULL AND (? IS NULL OR case_id = ?)) "
-                "RETURNING number, case_id, verdict, reviewer, at, folder, note",
-                (time.time(), case_id, case_id),
+                "SELECT MAX(number) FROM decisions WHERE undone_at IS NULL AND (? IS NULL OR case_id = ?)",
+                (case_id, case_id),
             ).fetchone()
-        return Decision(*row) if row else None
+            return self._mark_undone(row[0])
 
-    def last_decision(self) -> Decision | None:
-        """The decision that ``undo`` would take back."""
+    def take_back(self, number: int) -> Decision | None:
+        """Take back one decision, None if it does not stand (any more); it stays there, marked."""
+        with self._changing():
+            return self._mark_undone(number)
+
+    def last_decision(self, reviewer: str = "") -> Decision | None:
+        """The last decision that stands, of ``reviewer`` where a name is given."""
+        name = reviewer.strip()
         row = self._connection.execute(
             "SELECT number, case_id, verdict, reviewer, at, folder, note FROM decisions "
-            "WHERE undone_at IS NULL ORDER BY number DESC LIMIT 1"
+            "WHERE undone_at IS NULL AND (? = '' OR reviewer = ?) ORDER BY number DESC LIMIT 1",
+            (name, name),
         ).fetchone()
         return Decision(*row) if row else None
+
+    def reviewed(self) -> int:
+        """Number of cases that a decision stands on."""
+        row = self._connection.execute("SELECT COUNT(DISTINCT case_id) FROM decisions WHERE undone_at IS NULL")
+        return row.fetchone()[0]
 
     def history(self, case_id: str) -> list[tuple[Decision, bool]]:
         """Every decision about a case, oldest first, and whether it stands."""
@@ -317,8 +331,8 @@ class Catalogue:
             return record
         raise InputError(f"There is no case {case_id} in {self.folder}.")
 
-    def records(self, *, case_id: str | None = None) -> Iterator[Record]:
-        """Every case, ordered by id, with the decision that stands."""
+    def records(self, *, case_id: str | None = None, first: int = 0, most: int | None = None) -> Iterator[Record]:
+        """Every case, ordered by id, with the decision that stands; of these at most ``most`` from ``first`` on."""
         # Constants and question marks only; written apart so that one case is found by its key.
         one = () if case_id is None else (case_id,)
         its, where = ("AND case_id = ?", "WHERE id = ?") if one else ("", "")
@@ -333,8 +347,8 @@ class Catalogue:
         rows = self._connection.execute(
             "SELECT id, patient, path, series_uid, dicom_modality, state, attempts, reason, finished, seconds, model, "  # noqa: S608
             "weights_sha256, prompts, confidence, segments, disagreement, embedding, reading "
-            f"FROM cases {where} ORDER BY id",
-            one,
+            f"FROM cases {where} ORDER BY id LIMIT ? OFFSET ?",
+            (*one, -1 if most is None else most, first),
         ).fetchall()
         for row in rows:
             yield replace(_record(row), decision=standing.get(row[0]))
@@ -344,6 +358,14 @@ class Catalogue:
         rows = self._connection.execute("SELECT seconds, reading FROM cases WHERE state = 'done'")
         for seconds, text in rows:
             yield seconds, Reading.from_text(text)
+
+    def _mark_undone(self, number: int | None) -> Decision | None:
+        row = self._connection.execute(
+            "UPDATE decisions SET undone_at = ? WHERE number = ? AND undone_at IS NULL "
+            "RETURNING number, case_id, verdict, reviewer, at, folder, note",
+            (time.time(), number),
+        ).fetchone()
+        return Decision(*row) if row else None
 
     def _add_later_columns(self) -> None:
         if not self._missing_columns():
@@ -375,10 +397,20 @@ class Catalogue:
 
 def _connect(path: Path, journal: str = "WAL") -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-    connection.execute(f"PRAGMA journal_mode = {journal}")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> InputError:
+    return InputError(
+        f"{path} cannot be opened as a catalogue ({error}); is it one, and may you write to it and to its folder?"
+    )
 
 
 def _rows(cases: Iterable[Case]) -> list[tuple[str, str, str, str | None, str | None]]:

@@ -5,11 +5,11 @@ One request a line, one answer a line, in order: ``{"id": 1, "do": "queue", "str
 ``{"id": 1, "ok": true, ...}`` or ``{"id": 1, "ok": false, "message": "One sentence."}``. A decision, and a draft, is on
 disk before its answer is written. The conversation ends when its input does.
 
-- ``status``; ``queue`` (``strategy``); ``cases`` (``first``)
+- ``status``; ``queue`` (``strategy``); ``cases`` (``first``: a page of all cases by id, from this number on)
 - ``open`` (``case``; ``reviewer``): the files and the report as they stand, with the reviewer's draft if he has one
 - ``draft`` (``case``, ``reviewer``; ``segmentation``, ``text``): keep work that is not decided; ``discard``: drop it
 - ``accept``, ``reject`` (``case``, ``reviewer``; ``note``); ``correct`` (also ``segmentation``, ``text``, one or both)
-- ``undo``: take the last decision back
+- ``undo`` (``reviewer``): take the last decision back, that of the reviewer where one is named
 
 ``segmentation`` is the path of a ``.seg.nrrd`` file, ``text`` a report as ``cohort.texts`` describes it.
 """
@@ -36,7 +36,8 @@ def converse(review: Review, requests: Iterable[str], answers: TextIO) -> None:
     """Answer every line of ``requests``; blank lines are skipped, and a broken one is answered like a wrong one."""
     for line in requests:
         if line.strip():
-            answers.write(json.dumps(answer(review, line), ensure_ascii=False) + "\n")
+            # ASCII: a path that is not valid Unicode, or a pipe in another encoding, must not end the conversation.
+            answers.write(json.dumps(answer(review, line)) + "\n")
             answers.flush()
 
 
@@ -61,6 +62,9 @@ def answer(review: Review, line: str) -> dict[str, Any]:
         return {"id": number, "ok": False, "message": f"The line is not JSON ({error.msg})."}
     except KeyError as error:
         return {"id": number, "ok": False, "message": f"The request lacks {error}."}
+    except UnicodeEncodeError as error:
+        # Half of an emoji, as a broken paste leaves it, can be neither written nor looked up.
+        return {"id": number, "ok": False, "message": f"The request holds a letter that is none ({error.reason})."}
 
 
 def _status(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def _status(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "cohort": str(review.catalogue.cohort),
         "counts": review.catalogue.counts(),
-        "reviewed": sum(record.decision is not None for record in review.catalogue.records()),
+        "reviewed": review.catalogue.reviewed(),
         "strategies": list(STRATEGIES),
         "plan": plan.model_dump(mode="json"),
     }
@@ -80,9 +84,12 @@ def _queue(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cases(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
-    records = list(review.catalogue.records())
-    first = int(request.get("first", 0))
-    return {"total": len(records), "cases": [_case(review, record) for record in records[first : first + MOST_LISTED]]}
+    first = request.get("first", 0)
+    if not isinstance(first, int) or first < 0:
+        raise InputError("first is the number of a case, from 0.")
+    records = review.catalogue.records(first=first, most=MOST_LISTED)
+    total = sum(review.catalogue.counts().values())
+    return {"total": total, "cases": [_case(review, record) for record in records]}
 
 
 def _open(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +164,7 @@ def _correct(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _undo(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
-    decision = review.undo()
+    decision = review.undo(str(request.get("reviewer", "")))
     return {"decision": None} if decision is None else _decided(decision)
 
 

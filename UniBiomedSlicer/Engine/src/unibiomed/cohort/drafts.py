@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.catalogue import Catalogue, Decision
 from unibiomed.cohort.texts import ReportText, parse_text, to_json
 from unibiomed.errors import InputError
 from unibiomed.volumes.atomic import atomic_path, sweep
@@ -30,6 +30,8 @@ DRAFTS = "drafts"
 FORMAT = "unibiomed.draft/1"
 _FILE = "draft.json"
 _NAMELESS = "nameless"
+#: In the name of a folder with a broken draft.
+_ASIDE = ".broken-"
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,7 @@ class Drafts:
         ``heads``: the segments that ``text`` may speak of.
         """
         folder = self._folder(case_id, reviewer)
-        try:
-            former = self.find(case_id, reviewer)
-        except InputError:
-            _set_aside(folder)
-            former = None
+        former = self._gone_on_from(case_id, reviewer)
         sweep(folder)
         kept = former.segmentation if former else None
         if segmentation is not None:
@@ -141,16 +139,33 @@ class Drafts:
             if (segmentation or draft.segmentation is None) and (text or draft.text is None):
                 _delete(folder)
 
-    def is_kept(self, case_id: str, reviewer: str) -> bool:
-        """Whether there is a draft of ``reviewer``, open or closed by a decision that may be taken back."""
+    def is_open_without(self, decision: Decision) -> bool:
+        """Whether a draft of its reviewer is open once ``decision`` is taken back, or there is one that is broken."""
+        case_id = decision.case_id
         try:
-            return any(self._read(self._folder(case_id, name)) for name in dict.fromkeys((reviewer, "")))
+            drafts = [self._read(self._folder(case_id, name)) for name in dict.fromkeys((decision.reviewer, ""))]
         except InputError:
             return True
+        return any(draft is not None and not self._is_settled(case_id, draft, decision.number) for draft in drafts)
+
+    def _gone_on_from(self, case_id: str, reviewer: str) -> Draft | None:
+        """The open draft that the next one adds to; a broken one, which nobody was shown, is set aside."""
+        for name in dict.fromkeys((reviewer, "")):
+            folder = self._folder(case_id, name)
+            try:
+                draft = self._read(folder)
+            except InputError:
+                _set_aside(folder)
+                return None
+            if draft is not None and not self._is_settled(case_id, draft):
+                return draft
+        return None
 
     def _open(self, case_id: str) -> list[tuple[Path, Draft]]:
         found = []
         for folder in (self.catalogue.folder / DRAFTS / case_id).glob("*"):
+            if _ASIDE in folder.name:
+                continue
             try:
                 draft = self._read(folder)
             except InputError:
@@ -168,10 +183,13 @@ class Drafts:
     def _last_decision(self, case_id: str) -> int:
         return max((decision.number for decision, _ in self.catalogue.history(case_id)), default=0)
 
-    def _is_settled(self, case_id: str, draft: Draft) -> bool:
-        """Whether its reviewer has decided since; by numbers of decisions, not by clocks."""
+    def _is_settled(self, case_id: str, draft: Draft, leaving_out: int | None = None) -> bool:
+        """Whether its reviewer has decided since; by numbers of decisions, not by clocks. One may be left out."""
         return any(
-            stands and decision.number > draft.after and draft.reviewer in ("", decision.reviewer)
+            stands
+            and decision.number > draft.after
+            and decision.number != leaving_out
+            and draft.reviewer in ("", decision.reviewer)
             for decision, stands in self.catalogue.history(case_id)
         )
 
@@ -213,7 +231,7 @@ def _to_text(case_id: str, draft: Draft, heads: Sequence[SegmentHead]) -> str:
 def _set_aside(folder: Path) -> None:
     """Keep a broken draft where a person can look at it, out of the way of the next one."""
     number = 1
-    while (aside := folder.with_name(f"{folder.name}.broken-{number}")).exists():
+    while (aside := folder.with_name(f"{folder.name}{_ASIDE}{number}")).exists():
         number += 1
     folder.rename(aside)
 

@@ -12,7 +12,7 @@ from unibiomed.cohort.catalogue import Catalogue, Decision, Record
 from unibiomed.cohort.drafts import Draft, Drafts
 from unibiomed.cohort.strategies import ordered
 from unibiomed.cohort.texts import TEXT, ReportText, checked_text, model_text, read_text, write_text
-from unibiomed.errors import InputError
+from unibiomed.errors import InputError, OutputError
 from unibiomed.volumes.atomic import atomic_folder
 from unibiomed.volumes.compact_nrrd import copy_compact
 from unibiomed.volumes.segment_heads import SegmentHead, read_heads
@@ -124,14 +124,7 @@ class Review:
         files, heads, told = self._checked(self.open(case_id, with_draft=False), segmentation, text)
         if told is None and files.text is not None:
             told = read_text(files.text).only(head.id for head in heads)
-        base = self.catalogue.folder / REVIEWED / case_id
-        taken = [int(path.name) for path in base.glob("*") if path.name.isdigit()]
-        version = f"{max(taken, default=0) + 1:04d}"
-        with atomic_folder(base / version) as scratch:
-            copy_compact(segmentation or files.segmentation, scratch / SEGMENTATION)
-            if told is not None:
-                write_text(scratch / TEXT, told, heads)
-        folder = f"{REVIEWED}/{case_id}/{version}"
+        folder = self._new_version(case_id, segmentation or files.segmentation, told, heads)
         decision = self.catalogue.decide(case_id, "corrected", reviewer, folder=folder, note=note)
         self.drafts.clear(case_id, decision.reviewer, segmentation=segmentation is not None, text=text is not None)
         return decision
@@ -148,15 +141,17 @@ class Review:
         _, heads, told = self._checked(self.open(case_id, reviewer), segmentation, text)
         return self.drafts.save(case_id, reviewer, segmentation, told, heads)
 
-    def undo(self) -> Decision | None:
-        """Take the last decision back; its files stay, and what a correction changed is a draft of its reviewer again.
+    def undo(self, reviewer: str = "") -> Decision | None:
+        """Take the last decision back, that of ``reviewer`` where a name is given: others may be at work as well.
 
-        None where there is no decision.
+        Its files stay, and what a correction changed is a draft of its reviewer again. None where there is no decision.
         """
-        last = self.catalogue.last_decision()
-        if last is not None and last.verdict == "corrected" and last.folder is not None:
+        last = self.catalogue.last_decision(reviewer)
+        if last is None:
+            return None
+        if last.verdict == "corrected" and last.folder is not None:
             self._draft_again(last, self.catalogue.folder / last.folder)
-        return self.catalogue.undo()
+        return self.catalogue.take_back(last.number)
 
     def _standing(self, files: CaseFiles, heads: tuple[SegmentHead, ...]) -> ReportText:
         """The reviewer's text, else the model's; empty where neither wrote one."""
@@ -175,9 +170,29 @@ class Review:
             heads = read_heads(segmentation)
         return opened.files, heads, None if text is None else checked_text(text, heads)
 
+    def _new_version(
+        self, case_id: str, segmentation: Path, text: ReportText | None, heads: tuple[SegmentHead, ...]
+    ) -> str:
+        """Write the next version of a case; returns its folder, relative to the catalogue's."""
+        base = self.catalogue.folder / REVIEWED / case_id
+        number = max((int(path.name) for path in base.glob("*") if path.name.isdigit()), default=0) + 1
+        while True:
+            version = base / f"{number:04d}"
+            try:
+                with atomic_folder(version) as scratch:
+                    copy_compact(segmentation, scratch / SEGMENTATION)
+                    if text is not None:
+                        write_text(scratch / TEXT, text, heads)
+            except OutputError:
+                if not version.exists():
+                    raise
+                number += 1  # another reviewer's correction got this number in the meantime
+            else:
+                return f"{REVIEWED}/{case_id}/{version.name}"
+
     def _draft_again(self, decision: Decision, folder: Path) -> None:
         """What a correction holds as a draft, written before the correction is taken back so that no kill loses it."""
-        if self.drafts.is_kept(decision.case_id, decision.reviewer):
+        if self.drafts.is_open_without(decision):
             return  # newer work, or work that the correction did not hold
         try:
             heads = read_heads(folder / SEGMENTATION)
