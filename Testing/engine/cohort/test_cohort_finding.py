@@ -93,9 +93,12 @@ def test_names_with_blanks_unicode_and_great_length_get_ids_that_folders_can_hav
 def test_a_name_that_is_no_text_is_counted_and_hides_no_other(tmp_path):
     _picture(tmp_path / "good.png")
     shutil.copy(tmp_path / "good.png", os.fsencode(tmp_path) + b"/bad\xff.png")
+    _picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/ward\xff/bed/a.png")))
     found = look_through(tmp_path)
     assert [case.id for case in found.cases] == ["good"]
-    assert found.left_out == {"files whose name is not valid Unicode": 1}
+    assert found.left_out == {"files whose name or folder is not valid Unicode": 2}
+    with Catalogue.create(tmp_path / "catalogue", tmp_path, Plan(), found.cases) as catalogue:
+        assert [record.case.path for record in catalogue.records()] == ["good.png"]
 
 
 def test_empty_cut_misnamed_and_foreign_files_are_cases_that_say_what_is_wrong(tmp_path, radiograph):

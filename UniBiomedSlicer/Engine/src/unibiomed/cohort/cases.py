@@ -22,7 +22,7 @@ _OTHER_PICTURES = (
 _NOT_IMAGES = re.compile(r"(\.seg|[_.-](seg|dseg|mask|label|labels|labelmap))\.[a-z.]+$")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 _COPIES = "copies of a DICOM series"
-_NAMELESS = "files whose name is not valid Unicode"
+_NAMELESS = "files whose name or folder is not valid Unicode"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def in_words(left_out: dict[str, int]) -> str:
 def _walk(root: Path, left_out: Counter[str]) -> Iterator[Case]:
     copies: set[tuple[str, str]] = set()
     for place, names in folders_of(root, left_out):
-        usable = [name for name in names if _is_unicode(name)]
+        is_named = _is_unicode(str(place.relative_to(root)))
+        usable = [name for name in names if is_named and _is_unicode(name)]
         left_out.update({_NAMELESS: len(names) - len(usable)} if len(names) > len(usable) else {})
         images = [name for name in usable if _is_image(name)]
         for name in images:

@@ -19,7 +19,12 @@ def folders_of(root: Path, left_out: Counter[str]) -> Iterator[tuple[Path, list[
     out of everything that is visited anyway, so that no file comes twice and no circle is walked. Folders that may not
     be read are counted in ``left_out``.
     """
-    visited = [root.resolve()]
+    visited: set[Path] = set()
+    above: set[Path] = set()  # of all that is visited; sets, since a cohort may be ten thousand links
+
+    def visit(real: Path) -> None:
+        visited.add(real)
+        above.update(real.parents)
 
     def refused(error: OSError) -> None:
         left_out[_CLOSED] += 1
@@ -30,11 +35,12 @@ def folders_of(root: Path, left_out: Counter[str]) -> Iterator[tuple[Path, list[
         if not folder.is_symlink():
             return True
         real = folder.resolve()
-        if any(real.is_relative_to(other) or other.is_relative_to(real) for other in visited):
+        if real in above or not visited.isdisjoint((real, *real.parents)):
             return False
-        visited.append(real)
+        visit(real)
         return True
 
+    visit(root.resolve())
     for place, folders, names in os.walk(root, followlinks=True, onerror=refused):
         folders[:] = [name for name in sorted(folders) if is_wanted(Path(place) / name)]
         yield Path(place), sorted(name for name in names if not name.startswith("."))
