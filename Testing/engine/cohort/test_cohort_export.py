@@ -15,6 +15,7 @@ from unibiomed.cli.app import run
 from unibiomed.cohort.annotate import Annotator
 from unibiomed.cohort.cases import find_cases
 from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.export import parquet
 from unibiomed.cohort.export.splits import assign_splits
 from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.review import Review
@@ -154,6 +155,26 @@ def test_hugging_face_datasets_loads_the_parquet_files(reviewed, tmp_path):
     row = next(row for row in rows if row["phrases"])
     assert row["image"].size == row["masks"][0].size
     assert row["modality"] == "CT"
+
+
+def test_the_rows_of_a_parquet_file_are_written_as_they_come(reviewed, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    from pyarrow.parquet import ParquetFile
+
+    whole = _export(reviewed, tmp_path / "whole", "parquet")
+    monkeypatch.setattr(parquet, "ROWS", 2)
+    out = _export(reviewed, tmp_path / "hf", "parquet")
+    metadata = ParquetFile(out / "data" / "train-00000-of-00001.parquet").metadata
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert len(sizes) > 1
+    assert sizes == [2] * (sum(sizes) // 2) + [1] * (sum(sizes) % 2)
+    read = [
+        datasets.load_dataset(str(folder), cache_dir=str(tmp_path / f"cache of {folder.name}"))["train"]
+        for folder in (whole, out)
+    ]
+    assert read[0].features == read[1].features
+    assert [row["slice"] for row in read[0]] == [row["slice"] for row in read[1]]
+    assert all(one["image"] == two["image"] for one, two in zip(*read, strict=True))
 
 
 def test_nothing_of_an_export_names_a_case_unless_identities_are_kept(reviewed, tmp_path):

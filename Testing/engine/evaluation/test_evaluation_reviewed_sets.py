@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -247,6 +248,42 @@ def test_a_parquet_file_that_is_damaged_or_of_something_else_is_told(tmp_path):
     datasets.Dataset.from_dict({"case": ["a"], "patient": ["p"]}).to_parquet(str(path))
     with pytest.raises(InputError, match="lacks the column slice"):
         _read(tmp_path)
+
+
+def _png(array: np.ndarray) -> dict:
+    out = io.BytesIO()
+    Image.fromarray(array).save(out, format="PNG")
+    return {"bytes": out.getvalue(), "path": None}
+
+
+def test_the_pictures_of_a_parquet_file_are_read_when_their_case_is_opened(tmp_path):
+    """The slices of two cases, mixed, in several row groups; each with a grey value of its own."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = []
+    for index in (3, 0, 2, 1, 4):
+        for number, name in enumerate(("a", "b")):
+            mask = np.zeros((8, 8), np.uint8)
+            mask[: index + 1] = 255
+            rows.append(
+                {
+                    "case": name, "patient": name, "slice": index, "modality": "CT", "text": "",
+                    "image": _png(np.full((8, 8), 40 * number + index, np.uint8)),
+                    "phrases": ["liver in abdomen CT"], "masks": [_png(mask)],
+                }
+            )  # fmt: skip
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "test-00000-of-00001.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path, row_group_size=3)
+    cases = _read(tmp_path).cases
+    for number, case in enumerate(cases):
+        opened = case.open()
+        assert [opened.picture(at).image[0, 0, 0] for at in range(5)] == [40 * number + at for at in range(5)]
+        assert opened.areas(["liver in abdomen CT"])["liver in abdomen CT"] == {at: 8 * (at + 1) for at in range(5)}
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read as parquet"):
+        cases[0].open()
 
 
 def _pictures(root: Path, with_facts: bool) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ from unibiomed.cohort.export.samples import Sample, one_by_one
 from unibiomed.cohort.export.splits import SPLITS
 from unibiomed.errors import InputError
 
+#: Rows of a row group, as the datasets library has it for pictures.
+ROWS = 100
+
 
 def write_parquet(folder: Path, samples: Iterable[Sample]) -> None:
     """Write ``data/<split>-00000-of-00001.parquet``, the layout that ``datasets.load_dataset(folder)`` finds by itself.
 
-    InputError when the library is missing.
+    Rows go to the disk by the hundred: the pictures of a cohort do not fit into memory. InputError when the library is
+    missing.
     """
     try:
-        from datasets import Dataset, Features, Image, Sequence, Value
+        import pyarrow
+        from datasets import Features, Image, Sequence, Value
+        from pyarrow import parquet
     except ImportError as error:
         raise InputError('This export needs the datasets library: pip install "unibiomed[export]"') from error
     features = Features(
@@ -32,15 +39,27 @@ def write_parquet(folder: Path, samples: Iterable[Sample]) -> None:
             "image": Image(), "phrases": Sequence(Value("string")), "masks": Sequence(Image()), "text": Value("string"),
         }
     )  # fmt: skip
-    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for sample in one_by_one(samples):
-        rows[sample.split].extend(_rows(sample))
+    schema = features.arrow_schema
+    waiting: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     (folder / "data").mkdir()
-    for split, found in rows.items():
-        if found:
-            columns = {name: [row[name] for row in found] for name in features}
-            table = Dataset.from_dict(columns, features=features)
-            table.to_parquet(str(folder / "data" / f"{split}-00000-of-00001.parquet"))
+    with ExitStack() as opened:
+        writers: dict[str, Any] = {}
+
+        def write(split: str) -> None:
+            if split not in writers:
+                path = folder / "data" / f"{split}-00000-of-00001.parquet"
+                writers[split] = opened.enter_context(parquet.ParquetWriter(path, schema))
+            writers[split].write_table(pyarrow.Table.from_pylist(waiting[split], schema=schema))
+            waiting[split].clear()
+
+        for sample in one_by_one(samples):
+            for row in _rows(sample):
+                waiting[sample.split].append(row)
+                if len(waiting[sample.split]) == ROWS:
+                    write(sample.split)
+        for split, rows in waiting.items():
+            if rows:
+                write(split)
 
 
 def _rows(sample: Sample) -> Iterator[dict[str, Any]]:

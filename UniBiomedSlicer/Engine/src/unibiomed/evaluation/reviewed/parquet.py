@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hugging Face parquet: a row for every picture of a case, also those that nothing stands on."""
+"""Hugging Face parquet: a row for every picture of a case, also those that nothing stands on.
+
+Which cases there are is read from the small columns; pictures and masks when a case is opened, from its row groups.
+"""
 
 from __future__ import annotations
 
 import io
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +31,8 @@ from unibiomed.evaluation.reviewed.files import bare, known_modality, words_of
 from unibiomed.tasks.catalogue import Catalogue
 from unibiomed.tasks.phrases import parse_phrase
 
-_COLUMNS = ("case", "patient", "slice", "modality", "image", "phrases", "masks", "text")
-_ROWS = 64
+_LISTED = ("case", "patient", "slice", "modality", "phrases", "text")
+_PICTURES = ("image", "masks")
 
 
 def read_parquet(folder: Path, split: str, known: Catalogue) -> ReviewedSet:
@@ -50,7 +55,7 @@ def read_parquet(folder: Path, split: str, known: Catalogue) -> ReviewedSet:
         ListedCase(
             stated[name],
             fitting(asked, stated[name].modality),
-            partial(_opened, stated[name], sorted(some, key=lambda row: row["slice"])),
+            partial(_opened, stated[name], some),
         )
         for name, some in rows.items()
     )
@@ -59,7 +64,21 @@ def read_parquet(folder: Path, split: str, known: Catalogue) -> ReviewedSet:
     return ReviewedSet("Hugging Face parquet", cases, unit, flat=True, notes=notes)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file without their pictures; "place" says where these are: file, row group, row."""
+    with _parquet(path) as opened:
+        missing = [name for name in (*_LISTED, *_PICTURES) if name not in opened.schema_arrow.names]
+        if missing:
+            raise InputError(f"{path} lacks the column {missing[0]}; export the data set again.")
+        for group in range(opened.num_row_groups):
+            rows = opened.read_row_group(group, columns=list(_LISTED)).to_pylist()
+            for number, row in enumerate(rows):
+                yield {**row, "place": (path, group, number)}
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
+    """The file opened by pyarrow; InputError when that is missing, or the file damaged."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -67,12 +86,23 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         raise InputError('Parquet files need the datasets library: pip install "unibiomed[export]"') from error
     try:
         with parquet.ParquetFile(path) as opened:
-            missing = [name for name in _COLUMNS if name not in opened.schema_arrow.names]
-            if missing:
-                raise InputError(f"{path} lacks the column {missing[0]}; export the data set again.")
-            return [row for batch in opened.iter_batches(_ROWS, columns=list(_COLUMNS)) for row in batch.to_pylist()]
+            yield opened
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{path} cannot be read as parquet; it is damaged or cut short.") from error
+
+
+def _with_pictures(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of one case with "image" and "masks", each row group read once."""
+    groups: dict[tuple[Path, int], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["place"][:2]].append(row)
+    found = []
+    for (path, group), some in groups.items():
+        with _parquet(path) as opened:
+            table = opened.read_row_group(group, columns=list(_PICTURES))
+            pictures = table.take([row["place"][2] for row in some]).to_pylist()
+        found += [{**row, **own} for row, own in zip(some, pictures, strict=True)]
+    return sorted(found, key=lambda row: row["slice"])
 
 
 def _opened(facts: CaseFacts, rows: list[dict[str, Any]]) -> OpenedPictures:
@@ -84,7 +114,7 @@ def _opened(facts: CaseFacts, rows: list[dict[str, Any]]) -> OpenedPictures:
                 {_phrase(text): partial(_mask, row, number) for number, text in enumerate(row["phrases"])},
                 sentences_at(facts, int(row["slice"])),
             )
-            for row in rows
+            for row in _with_pictures(rows)
         )
     )
 
