@@ -85,7 +85,7 @@ def evaluate_command(
 
     [bold]unibiomed evaluate --data dataset --model mini --compare mine[/bold]
 
-    [bold]unibiomed evaluate --catalogue scans/derivatives/unibiomed --model mini --compare mine[/bold]
+    [bold]unibiomed evaluate --catalogue scans/derivatives/unibiomed --split test --compare mine[/bold]
     """
     if data is not None or catalogue is not None:
         from unibiomed.cli.agreement import Wanted, agreement_command

@@ -8,6 +8,7 @@ import csv
 import datetime
 import io
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -59,29 +60,21 @@ class Comparison:
 
         Cases without an answer about a mask come last, those with the fewest right answers first.
         """
+        verdicts = [_verdicts(told) for told in self.told] or [{} for _ in self.agreements]
         by_mask = {(line.case, line.patient): None for line in self.agreements[0].cases}
         spoken = sorted(
             {(one.case, one.patient) for one in (self.told[0] if self.told else ())} - by_mask.keys(),
-            key=lambda key: (self._share(0, key[0]), key),
+            key=lambda key: (_share(verdicts[0].get(key[0], ())), key),
         )
         lines = [{line.case: line for line in agreement.cases} for agreement in self.agreements]
         return [
-            (case, patient, [(own.get(case), self._right(number, case)) for number, own in enumerate(lines)])
+            (
+                case,
+                patient,
+                [(own.get(case), _right(given.get(case, ()))) for own, given in zip(lines, verdicts, strict=True)],
+            )
             for case, patient in (*by_mask, *spoken)
         ]
-
-    def _verdicts(self, model: int, case: str) -> list[float]:
-        told = self.told[model] if self.told else ()
-        return [one.values[0] for one in told if one.case == case and one.figure in RIGHT_OR_WRONG]
-
-    def _share(self, model: int, case: str) -> float:
-        verdicts = self._verdicts(model, case)
-        return sum(verdicts) / len(verdicts) if verdicts else 1.0
-
-    def _right(self, model: int, case: str) -> str:
-        """``5 of 8``: the answers in words that are right, of those that are right or wrong."""
-        verdicts = self._verdicts(model, case)
-        return f"{sum(verdicts):.0f} of {len(verdicts)}" if verdicts else ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; ``answers`` and ``told`` are every single question."""
@@ -97,6 +90,24 @@ class Comparison:
             "not_measured": [{"figures": figures, "reason": reason} for figures, reason in self.unmeasured],
             "notes": list(self.notes),
         }
+
+
+def _verdicts(told: Sequence[Told]) -> dict[str, list[float]]:
+    """The answers in words that are right (1) or wrong (0), by case."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for one in told:
+        if one.figure in RIGHT_OR_WRONG:
+            found[one.case].append(one.values[0])
+    return found
+
+
+def _share(verdicts: Sequence[float]) -> float:
+    return sum(verdicts) / len(verdicts) if verdicts else 1.0
+
+
+def _right(verdicts: Sequence[float]) -> str:
+    """``5 of 8``: the answers that are right, of all."""
+    return f"{sum(verdicts):.0f} of {len(verdicts)}" if verdicts else ""
 
 
 def save(comparison: Comparison, folder: Path) -> tuple[Path, Path, Path]:
