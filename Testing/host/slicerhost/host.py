@@ -176,6 +176,15 @@ class Host:
         if until is not None and not reached:
             raise AssertionError(f"not reached within {timeout:g} s")
 
+    def waitForChildren(self, timeout: float = 60.0) -> None:
+        """Until the processes that were left to the application, to end by themselves, have done so."""
+        from PySide6 import QtCore
+
+        def areGone() -> bool:
+            return all(one.state() == QtCore.QProcess.NotRunning for one in self.app.findChildren(QtCore.QProcess))
+
+        self.spin(until=areGone, timeout=timeout)
+
     @contextmanager
     def stallMeter(self) -> Iterator[SimpleNamespace]:
         """`.longest`: seconds of the longest time in which the event loop could not run, over the with block."""
@@ -305,6 +314,7 @@ class Host:
                 self.spin(until=lambda: not service.pid, timeout=20)
         for name in set(vars(slicer.modules)) - self._kept:
             delattr(slicer.modules, name)
+        self.waitForChildren()
         self.app.disconnect("startupCompleted()")
         self.app.disconnect("aboutToQuit()")
         for editor in self._editors:

@@ -77,4 +77,3 @@ def test_the_page_and_the_views_are_pictured(host, study, tmp_path):
     with Image.open(path) as made:
         assert made.width > 1400
     panel.cleanup()
-    host.spin(seconds=0.3)

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from slicerhost import host as stand_in
 from UniBiomedSlicerLib.EngineService import EngineService
 
 
@@ -93,6 +94,9 @@ def sharedService():
     """One engine for all the tests that leave it as it was."""
     service = EngineService(plainSettings(), lambda: sys.executable)
     yield service
+    service.stop()
+    # The session ends behind this, and with it the event loop in which Qt sees that the child has ended.
+    stand_in.start().spin(until=lambda: not service.pid, timeout=20)
     service.cleanup()
 
 
