@@ -37,7 +37,7 @@ class CohortReview(VTKObservationMixin):
     """The state of a review.
 
     Signals: ``changed()`` whenever something to be shown is different; ``opened()`` when another case, or the same one
-    anew, is loaded; ``failed(sentence)``.
+    anew, is loaded; ``decided(case)`` when a decision is on disk; ``failed(sentence)``.
 
     ``cases`` are those that wait, next one first; ``current`` the id of the case that is loaded, ``text`` and ``spans``
     its report (a span is {"start", "end", "segments": [MRML segment ids]}), ``author`` "model" or "reviewer"; ``draft``
@@ -49,6 +49,7 @@ class CohortReview(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.changed = Signal("CohortReview.changed")
         self.opened = Signal("CohortReview.opened")
+        self.decided = Signal("CohortReview.decided")
         self.failed = Signal("CohortReview.failed")
         self.folder = folder
         self.reviewer = ""
@@ -91,9 +92,16 @@ class CohortReview(VTKObservationMixin):
         self._keeper.flush()
         self._keeper.cleanup()
         self.removeObservers()
-        for signal in (self.changed, self.opened, self.failed):
+        for signal in (self.changed, self.opened, self.decided, self.failed):
             signal.disconnectAll()
         self._conversation.cleanup(kept=self._scratch)
+
+    def closeCase(self) -> None:
+        """Take the case out of the scene; it stays there, as a last resort, while its changes are not on disk."""
+        if not (self._isUnsaved or self._keeper.isBehind()):
+            self._keeper.stop()
+            self._removeNodes()
+            self._forget()
 
     def setStrategy(self, name: str) -> None:
         """Order the queue another way."""
@@ -106,12 +114,13 @@ class CohortReview(VTKObservationMixin):
         self._conversation.ask("queue", self._onQueue, strategy=self.strategy)
 
     def nextCase(self) -> str:
-        """The first case of the queue that was not left undecided in this session, else the first other one.
+        """The first case of the queue that was not left undecided in this session, else the one left longest ago.
 
         Empty if there is none.
         """
         waiting = [case["id"] for case in self.cases if case["id"] != self.current]
-        return next((case for case in waiting if case not in self._leftOpen), waiting[0] if waiting else "")
+        leftAt = {case: number for number, case in enumerate(self._leftOpen)}
+        return min(waiting, key=lambda case: leftAt.get(case, -1), default="")
 
     def next(self) -> None:
         """Load the next case; see ``open``."""
@@ -153,19 +162,24 @@ class CohortReview(VTKObservationMixin):
             self._decide("correct", reviewer, note, **fields)
 
     def reject(self, reviewer: str, note: str = "") -> None:
-        """The current case is not to be used."""
+        """The current case is not to be used; what was changed comes back with an undo."""
+        if reviewer.strip():
+            self._keeper.flush()
         self._decide("reject", reviewer, note)
 
     def undo(self) -> None:
-        """Take the last decision back and load its case again, with what was changed as a draft."""
+        """Take the reviewer's last decision back, without a name the last of all, and load its case again.
+
+        What was changed is a draft again.
+        """
         self._keeper.flush()
-        self._conversation.ask("undo", self._onUndone)
+        self._conversation.ask("undo", self._onUndone, reviewer=self.reviewer.strip())
 
     def startOver(self) -> None:
         """Drop what was changed, the draft on disk as well, and load the case as it stands."""
         if self.current:
             case = self.current
-            self._keeper.stop()
+            self._keeper.settle()
             self._conversation.ask(
                 "discard", lambda answer: self._onDiscarded(answer, case), case=case, reviewer=self.reviewer.strip()
             )
@@ -218,7 +232,9 @@ class CohortReview(VTKObservationMixin):
 
     def _saveDraft(self) -> None:
         fields = self._changes()
-        if fields:
+        if fields == {}:
+            self._isUnsaved = False
+        elif fields is not None:
             path = fields.get("segmentation", "")
             case = self.current
             self._conversation.ask(
@@ -231,23 +247,26 @@ class CohortReview(VTKObservationMixin):
 
     def _onDrafted(self, answer: dict[str, Any], case: str, path: str) -> None:
         _delete(path)
-        if case != self.current:
-            return
-        self._isUnsaved = not answer["ok"]
-        if answer["ok"]:
+        isOpen = case == self.current
+        if not answer["ok"]:
+            if isOpen:
+                self._isUnsaved = True
+                self._keeper.doubt(AGAIN_SECONDS)
+            self.failed.emit(_("The draft was not saved: {reason}").format(reason=answer["message"]))
+        elif isOpen:
+            self._isUnsaved = False
             self.draft = answer["draft"]
             for waiting in self.cases:
                 if waiting["id"] == case:
                     waiting["drafts"] = [*{*waiting["drafts"], self.draft["reviewer"]}]
             self.changed.emit()
-        else:
-            self._keeper.doubt(AGAIN_SECONDS)
-            self.failed.emit(_("The draft was not saved: {reason}").format(reason=answer["message"]))
 
     def _onDiscarded(self, answer: dict[str, Any], case: str) -> None:
         if self._isGood(answer):
             self.open(case, drop=True)
             self.refresh()
+        elif case == self.current:
+            self._keeper.doubt()
 
     def _onSceneStartClose(self, _caller: Any, _event: str) -> None:
         self._keeper.flush()
@@ -272,26 +291,31 @@ class CohortReview(VTKObservationMixin):
             report = {"text": self.text, "spans": self.spans}
             self._decided = (_modified(self.segmentationNode), report)
             self._keeper.settle()
-            path = fields.get("segmentation", "")
+            case, path = self.current, fields.get("segmentation", "")
             self._conversation.ask(
                 verb,
-                lambda answer: self._onDecided(answer, path, "text" in fields),
-                case=self.current,
+                lambda answer: self._onDecided(answer, case, path, "text" in fields),
+                case=case,
                 reviewer=reviewer,
                 note=note,
                 **fields,
             )
 
-    def _onDecided(self, answer: dict[str, Any], path: str, holdsText: bool) -> None:
+    def _onDecided(self, answer: dict[str, Any], case: str, path: str, holdsText: bool) -> None:
         _delete(path)
+        isOpen = case == self.current
         if not self._isGood(answer):
-            self._keeper.doubt()
+            if isOpen:
+                # Another case may be on its way already: what was to be decided must not leave before it is a draft.
+                self._isUnsaved = self.isCorrected()
+                self._keeper.doubt()
             return
-        if answer["decision"]["case"] == self.current:
+        if isOpen:
             self._opened, self._standing = self._decided
             self.author = "reviewer" if holdsText else self.author
             self.draft, self.decision = None, answer["decision"]
             self._isUnsaved = False
+        self.decided.emit(case)
         self.refresh()
 
     def _onUndone(self, answer: dict[str, Any]) -> None:
@@ -299,7 +323,7 @@ class CohortReview(VTKObservationMixin):
             return
         self.refresh()
         if answer["decision"] is None:
-            self.failed.emit(_("There is no decision to take back."))
+            self.failed.emit(_("You have no decision to take back."))
         else:
             self.open(answer["decision"]["case"])
 
@@ -322,6 +346,9 @@ class CohortReview(VTKObservationMixin):
             self.failed.emit(_("The changes of {case} could not be saved, so it stays open.").format(case=self.current))
             return
         case, files, report = answer["case"]["id"], answer["files"], answer["report"]
+        if not drop and self._keeper.isBehind():
+            self.open(case)  # something was changed since it was asked for, in the same case perhaps
+            return
         if self.current and self.current != case:
             self._leftOpen = [one for one in self._leftOpen if one != self.current] + [self.current]
         self._keeper.stop()

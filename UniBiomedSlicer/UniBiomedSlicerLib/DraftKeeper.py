@@ -55,9 +55,13 @@ class DraftKeeper:
         self._saved = None
         self._restsUntil = time.monotonic() + wait
 
+    def isBehind(self) -> bool:
+        """Whether ``flush`` would save something."""
+        return bool(self._timer.active) and self._look() != self._saved
+
     def flush(self) -> None:
         """Save now what is not saved."""
-        if not self._timer.active or self._look() == self._saved:
+        if not self.isBehind():
             return
         started = time.monotonic()
         self.settle()

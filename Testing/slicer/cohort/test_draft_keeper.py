@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,41 +18,78 @@ AFFINE = np.diag([-2.0, -2.0, 3.0, 1.0])
 
 @pytest.fixture
 def keeper(host, monkeypatch):
-    """A keeper of a list's content; ``keeper.saves`` says what was saved, in order."""
+    """A keeper of a list's content, whose clock a test sets.
+
+    ``saves`` says what was saved, in order, each in ``saveTakes`` seconds; ``wait(seconds)`` lets time go by and the
+    keeper look.
+    """
     from UniBiomedSlicerLib import DraftKeeper as module
 
-    monkeypatch.setattr(module, "QUIET_SECONDS", 0.3)
-    monkeypatch.setattr(module, "LOOK_MS", 20)
-    work, saves = [], []
-    made = module.DraftKeeper(lambda: tuple(work), lambda: saves.append(tuple(work)))
-    made.work, made.saves = work, saves
+    clock, work, saves, looks = SimpleNamespace(now=1000.0), [], [], []
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(module, "LOOK_MS", 2)
+
+    def look():
+        looks.append(None)
+        return tuple(work)
+
+    def save():
+        saves.append(tuple(work))
+        clock.now += made.saveTakes
+
+    def wait(seconds=0.0):
+        clock.now += seconds
+        before = len(looks)
+        host.spin(until=lambda: len(looks) > before)
+
+    made = module.DraftKeeper(look, save)
+    made.work, made.saves, made.wait, made.saveTakes = work, saves, wait, 0.0
     made.start()
     yield made
     made.cleanup()
 
 
-def test_work_is_saved_once_after_a_pause(host, keeper):
+def test_work_is_saved_once_after_a_pause(keeper):
     keeper.work.append("one")
     keeper.work.append("two")
-    host.spin(until=lambda: keeper.saves)
-    host.spin(seconds=0.5)
+    keeper.wait()
+    keeper.wait(1.4)
+    assert keeper.saves == []
+    keeper.wait(0.2)
+    keeper.wait(60.0)
     assert keeper.saves == [("one", "two")]
 
 
-def test_nothing_is_saved_where_nothing_has_changed(host, keeper):
-    host.spin(seconds=0.6)
+def test_nothing_is_saved_where_nothing_has_changed(keeper):
+    keeper.wait(60.0)
+    assert not keeper.isBehind()
     keeper.flush()
     assert keeper.saves == []
 
 
-def test_nothing_is_saved_while_changes_come(host, keeper):
+def test_nothing_is_saved_while_changes_come(keeper):
     for number in range(8):
         keeper.work.append(number)
-        host.spin(seconds=0.1)
+        keeper.wait(1.0)
         assert keeper.saves == []
+    keeper.wait(2.0)
+    assert keeper.saves == [tuple(range(8))]
 
 
-def test_nothing_is_saved_while_a_mouse_button_is_down(host, keeper):
+def test_saving_takes_a_twentieth_of_the_time_at_most(keeper):
+    keeper.saveTakes = 0.5
+    keeper.work.append("one")
+    keeper.wait()
+    keeper.wait(2.0)
+    keeper.work.append("two")
+    keeper.wait()
+    keeper.wait(9.0)
+    assert keeper.saves == [("one",)]
+    keeper.wait(2.0)
+    assert keeper.saves == [("one",), ("one", "two")]
+
+
+def test_nothing_is_saved_while_a_mouse_button_is_down(keeper):
     from PySide6 import QtCore, QtTest
 
     view = qt.QWidget()
@@ -60,25 +98,37 @@ def test_nothing_is_saved_while_a_mouse_button_is_down(host, keeper):
     handle = view.windowHandle()
     QtTest.QTest.mousePress(handle, QtCore.Qt.LeftButton, QtCore.Qt.NoModifier, QtCore.QPoint(20, 20))
     keeper.work.append("a stroke")
-    host.spin(seconds=0.8)
+    keeper.wait()
+    keeper.wait(60.0)
     assert keeper.saves == []
     QtTest.QTest.mouseRelease(handle, QtCore.Qt.LeftButton, QtCore.Qt.NoModifier, QtCore.QPoint(20, 20))
-    host.spin(until=lambda: keeper.saves)
+    keeper.wait()
+    assert keeper.saves == [("a stroke",)]
     view.close()
 
 
-def test_what_was_kept_in_another_way_is_not_saved_and_what_was_not_kept_is_saved_again(host, keeper):
+def test_what_was_kept_in_another_way_is_not_saved_and_what_was_not_kept_is_saved_again(keeper):
     keeper.work.append("decided")
     keeper.settle()
-    host.spin(seconds=0.6)
+    keeper.wait(60.0)
     assert keeper.saves == []
     keeper.doubt()
-    host.spin(until=lambda: keeper.saves)
-    keeper.doubt(60.0)
-    host.spin(seconds=0.6)
+    keeper.wait()
     assert keeper.saves == [("decided",)]
-    keeper.flush()
+    keeper.doubt(60.0)
+    keeper.wait(59.0)
+    assert len(keeper.saves) == 1
+    keeper.wait(2.0)
     assert len(keeper.saves) == 2
+
+
+def test_a_keeper_that_was_stopped_saves_nothing(keeper):
+    keeper.work.append("one")
+    assert keeper.isBehind()
+    keeper.stop()
+    assert not keeper.isBehind()
+    keeper.flush()
+    assert keeper.saves == []
 
 
 @pytest.fixture
@@ -140,6 +190,16 @@ def test_a_segment_of_one_voxel_is_not_written_as_a_grid_of_one_voxel(drawn, tmp
     sizes = next(line for line in path.read_bytes().split(b"\n") if line.startswith(b"sizes:"))
     assert sizes.split()[-3:] == [b"24", b"20", b"6"]
     assert np.array_equal(_read(path)["spleen"], dot != 0)
+
+
+def test_a_segmentation_of_which_every_segment_was_removed_is_written_as_one_without_any(drawn, tmp_path):
+    from UniBiomedSlicerLib.SegmentationFile import writeSegmentation
+
+    node = drawn[0]
+    node.GetSegmentation().RemoveAllSegments()
+    path = tmp_path / "none.seg.nrrd"
+    assert writeSegmentation(node, str(path))
+    assert _read(path) == {}
 
 
 def test_a_path_that_cannot_be_written_is_told(drawn, tmp_path):
