@@ -48,7 +48,7 @@ class UniBiomedSlicer(ScriptedLoadableModule):
         self.parent.helpText = _(
             "<p>Sets up <b>UniBiomed</b>, which reads an image, says in words what it sees and shows where: every "
             "phrase of the text is tied to a segment. Here you install the engine (on this computer, or connect to "
-            "a server), choose the model, and see what the engine is doing.</p>"
+            "a server), choose the model, see what the engine is doing, and review cohorts that it has annotated.</p>"
             "<p>The work is done in <b>UniBiomed Segment</b> (segments by their names), <b>UniBiomed Report</b> "
             "(reports, questions, descriptions) and the effect <b>UniBiomed</b> of the Segment Editor.</p>"
             "<p>For research; not for clinical use.</p>"

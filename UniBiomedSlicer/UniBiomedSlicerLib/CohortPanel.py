@@ -29,6 +29,7 @@ class CohortPanel:
         self.widget, self.ui = loadPanel("UniBiomedSlicerCohort")
         self.review: CohortReview | None = None
         self._question: Question | None = None
+        self._notes: dict[str, str] = {}
         self._pythonPath = pythonPath
         self._settings = qt.QSettings()
         self.training = CohortTrainingPanel(settings())
@@ -54,7 +55,8 @@ class CohortPanel:
         ui.startOverButton.connect("clicked()", self._onStartOver)
         ui.strategyCombo.connect("activated(int)", self._onStrategy)
         ui.reviewerEdit.connect("editingFinished()", self._onReviewer)
-        ui.caseList.connect("itemDoubleClicked(QListWidgetItem*)", self._onChosen)
+        ui.noteEdit.connect("textEdited(QString)", self._onNote)
+        ui.caseList.connect("itemActivated(QListWidgetItem*)", self._onChosen)
         self._say("")
         self._show()
 
@@ -68,6 +70,8 @@ class CohortPanel:
         if self._question is not None:
             self._question.cleanup()
             self._question = None
+        self._notes = {}
+        self.ui.noteEdit.setText("")
         if self.review is not None:
             self.text.show(None)
             self.review.cleanup()
@@ -79,15 +83,19 @@ class CohortPanel:
         if not python:
             self._say(_("The engine is not installed; install it under Getting started."))
             return
+        if self.review is not None:
+            self.review.closeCase()
         self._close()
         self._settings.setValue(_FOLDER, folder)
         self.review = CohortReview(folder, python)
         self._named()
         self.review.changed.connect(self._show)
         self.review.opened.connect(self._onOpened)
+        self.review.decided.connect(self._onDecided)
         self.review.failed.connect(self._say)
         self.training.open(folder, python)
         self._say("")
+        self._show()
 
     def _onOpen(self) -> None:
         self.openFolder(str(self.ui.folderEdit.currentPath))
@@ -118,6 +126,17 @@ class CohortPanel:
 
     def _onOpened(self) -> None:
         self.text.show(self.review)
+        self.ui.noteEdit.setText(self._notes.get(self.review.current, ""))
+
+    def _onNote(self, text: str) -> None:
+        """A note waits with its case until that is decided, whatever is opened in between."""
+        if self.review is not None:
+            self._notes[self.review.current] = text
+
+    def _onDecided(self, case: str) -> None:
+        self._notes.pop(case, None)
+        if self.review is not None and self.review.current == case:
+            self.ui.noteEdit.setText("")
 
     def _onStartOver(self) -> None:
         """Drop what was changed after a question: nothing else on this page loses work."""
@@ -154,7 +173,6 @@ class CohortPanel:
         self._say("")
         if (review := self._named()) is not None:
             decision(review, self.ui.reviewerEdit.text, self.ui.noteEdit.text)
-            self.ui.noteEdit.setText("")
 
     def _say(self, text: str) -> None:
         showText(self.ui.messageLabel, text)
@@ -167,18 +185,30 @@ class CohortPanel:
         ui.noticeLabel.setVisible(bool(current))
         self.text.refresh()
         cases = review.cases if review is not None else []
-        ui.caseList.clear()
-        for case in cases:
-            item = qt.QListWidgetItem(_caseText(case))
-            item.setData(qt.Qt.UserRole, case["id"])
-            picture = Path(review.folder) / "automatic" / case["id"] / "thumbnail.png"
-            if picture.is_file():
-                item.setIcon(qt.QIcon(str(picture)))
-            ui.caseList.addItem(item)
+        self._showQueue(cases)
         ui.nextButton.setEnabled(bool(cases))
-        for button in (ui.acceptButton, ui.rejectButton, ui.startOverButton):
-            button.setEnabled(bool(current))
+        for widget in (ui.noteEdit, ui.acceptButton, ui.rejectButton, ui.startOverButton):
+            widget.setEnabled(bool(current))
         ui.undoButton.setEnabled(review is not None and review.status.get("reviewed", 0) > 0)
+
+    def _showQueue(self, cases: list[dict[str, Any]]) -> None:
+        """List the cases that wait; a list of the same ones keeps its items, and so its place and what is chosen."""
+        queue = self.ui.caseList
+        if [queue.item(row).data(qt.Qt.UserRole) for row in range(queue.count)] != [case["id"] for case in cases]:
+            chosen = queue.currentItem()
+            chosenCase = chosen.data(qt.Qt.UserRole) if chosen is not None else ""
+            queue.clear()
+            for row, case in enumerate(cases):
+                item = qt.QListWidgetItem()
+                item.setData(qt.Qt.UserRole, case["id"])
+                picture = Path(self.review.folder) / "automatic" / case["id"] / "thumbnail.png"
+                if picture.is_file():
+                    item.setIcon(qt.QIcon(str(picture)))
+                queue.addItem(item)
+                if case["id"] == chosenCase:
+                    queue.setCurrentRow(row)
+        for row, case in enumerate(cases):
+            queue.item(row).setText(_caseText(case))
 
 
 def _caseText(case: dict[str, Any]) -> str:

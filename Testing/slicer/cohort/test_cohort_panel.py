@@ -86,7 +86,7 @@ def panel(host, catalogue):
     panel = _opened(host, catalogue)
     yield panel
     panel.cleanup()
-    host.spin(seconds=0.2)
+    host.waitForChildren()  # which may be writing a draft
     _takeBack(catalogue)
 
 
@@ -96,7 +96,7 @@ def reportPanel(host, reported):
     panel = _opened(host, reported)
     yield panel
     panel.cleanup()
-    host.spin(seconds=0.2)
+    host.waitForChildren()
     _takeBack(reported)
 
 
@@ -169,9 +169,50 @@ def test_changed_segments_are_kept_as_a_correction_voxel_by_voxel(host, panel, c
 
 
 def test_a_folder_without_a_catalogue_is_told_in_one_sentence(host, panel, tmp_path):
+    _next(host, panel)
     panel.openFolder(str(tmp_path))
     host.spin(until=lambda: panel.ui.messageLabel.text, timeout=60)
     assert "holds no catalogue" in panel.ui.messageLabel.text
+    assert panel.ui.caseList.count == 0, "nothing of the cohort before is shown as if it were of this one"
+    assert not panel.ui.acceptButton.isEnabled()
+    assert panel.ui.reportText.toPlainText() == ""
+    assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def test_a_note_stays_with_its_case_until_that_is_decided(host, panel, catalogue):
+    case = _next(host, panel)
+    host.type(panel.ui.noteEdit, "A blurred one.")
+    host.click(panel.ui.acceptButton)
+    assert "name" in panel.ui.messageLabel.text
+    assert panel.ui.noteEdit.text == "A blurred one."
+    _next(host, panel)
+    assert panel.ui.noteEdit.text == ""
+    panel.review.open(case)
+    host.spin(until=lambda: panel.review.current == case, timeout=60)
+    assert panel.ui.noteEdit.text == "A blurred one."
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 3, timeout=60)
+    assert panel.ui.noteEdit.text == ""
+    with Catalogue(catalogue) as opened:
+        assert opened.record(case).decision.note == "A blurred one."
+
+
+def test_the_list_keeps_what_is_chosen_while_drafts_are_saved_and_return_opens_it(host, panel):
+    from PySide6 import QtCore, QtTest
+
+    _next(host, panel)
+    panel.ui.caseList.setCurrentRow(2)
+    chosen = panel.ui.caseList.currentItem().data(qt.Qt.UserRole)
+    _draw(panel, _box())
+    host.spin(until=lambda: panel.review.draft is not None, timeout=30)
+    assert panel.ui.caseList.currentRow == 2
+    panel.review.cases = [case for case in panel.review.cases[::-1] if case["id"] != panel.review.current]
+    panel.review.changed.emit()
+    assert panel.ui.caseList.count == 3
+    assert panel.ui.caseList.currentItem().data(qt.Qt.UserRole) == chosen
+    QtTest.QTest.keyClick(panel.ui.caseList, QtCore.Qt.Key_Return)
+    host.spin(until=lambda: panel.review.current == chosen, timeout=60)
 
 
 def _draw(panel, mask):
@@ -292,7 +333,7 @@ def test_undo_takes_the_correction_back_keeps_the_work_and_start_over_shows_the_
     assert panel.ui.reportText.toPlainText() == "Too hasty."
     host.answer("Cancel")
     host.click(panel.ui.startOverButton)
-    host.spin(seconds=0.5)
+    host.spin(until=lambda: panel._question is None)
     assert case in host.messages[-1].text
     assert panel.ui.reportText.toPlainText() == "Too hasty."
     host.answer("Drop them")
