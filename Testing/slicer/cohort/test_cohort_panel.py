@@ -146,6 +146,24 @@ def test_accept_reject_and_undo_are_on_disk_when_the_queue_moves(host, panel, ca
         assert opened.record(second).decision is None
 
 
+def test_undo_leaves_the_decisions_of_others_alone(host, panel, catalogue):
+    host.type(panel.ui.reviewerEdit, "A. Reader")
+    case = _next(host, panel)
+    host.click(panel.ui.acceptButton)
+    host.spin(until=lambda: len(panel.review.cases) == 3, timeout=60)
+    other = panel.review.cases[0]["id"]
+    with Catalogue(catalogue) as opened:
+        Review(opened).accept(other, "B. Reader")
+    host.click(panel.ui.undoButton)
+    host.spin(until=lambda: case in [waiting["id"] for waiting in panel.review.cases], timeout=60)
+    with Catalogue(catalogue) as opened:
+        assert opened.record(case).decision is None
+        assert opened.record(other).decision.reviewer == "B. Reader"
+    host.click(panel.ui.undoButton)
+    host.spin(until=lambda: panel.ui.messageLabel.text, timeout=60)
+    assert panel.ui.messageLabel.text == "You have no decision to take back."
+
+
 def test_changed_segments_are_kept_as_a_correction_voxel_by_voxel(host, panel, catalogue):
     host.type(panel.ui.reviewerEdit, "A. Reader")
     case = _next(host, panel)
