@@ -194,6 +194,15 @@ def test_cases_come_in_pages_and_a_case_decided_twice_counts_once(review, monkey
     assert _ask(review, do="status")["reviewed"] == 1
 
 
+def test_only_the_order_that_needs_embeddings_reads_them(review):
+    for name, vector in (("a", (1.0, 0.0)), ("b", (0.0, 1.0))):
+        outcome = replace(review.catalogue.record(name).outcome, embedding=np.array(vector, np.float32))
+        review.catalogue.finish(name, outcome)
+    for strategy in STRATEGIES:
+        vectors = [record.outcome.embedding for record in review.queue(strategy)]
+        assert [vector is not None for vector in vectors] == [strategy == "most-different"] * 2
+
+
 def test_an_answer_passes_through_any_pipe(review):
     out = io.StringIO()
     converse(review, [json.dumps({"do": "open", "case": "Läsion"}) + "\n"], out)

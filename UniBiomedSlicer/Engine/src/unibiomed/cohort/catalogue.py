@@ -331,8 +331,13 @@ class Catalogue:
             return record
         raise InputError(f"There is no case {case_id} in {self.folder}.")
 
-    def records(self, *, case_id: str | None = None, first: int = 0, most: int | None = None) -> Iterator[Record]:
-        """Every case, ordered by id, with the decision that stands; of these at most ``most`` from ``first`` on."""
+    def records(
+        self, *, case_id: str | None = None, first: int = 0, most: int | None = None, embeddings: bool = True
+    ) -> Iterator[Record]:
+        """Every case, ordered by id, with the decision that stands; of these at most ``most`` from ``first`` on.
+
+        ``embeddings`` are most of what a record weighs; without them they are None.
+        """
         # Constants and question marks only; written apart so that one case is found by its key.
         one = () if case_id is None else (case_id,)
         its, where = ("AND case_id = ?", "WHERE id = ?") if one else ("", "")
@@ -344,9 +349,10 @@ class Catalogue:
                 one,
             )
         }
+        vector = "embedding" if embeddings else "NULL"
         rows = self._connection.execute(
             "SELECT id, patient, path, series_uid, dicom_modality, state, attempts, reason, finished, seconds, model, "  # noqa: S608
-            "weights_sha256, prompts, confidence, segments, disagreement, embedding, reading "
+            f"weights_sha256, prompts, confidence, segments, disagreement, {vector}, reading "
             f"FROM cases {where} ORDER BY id LIMIT ? OFFSET ?",
             (*one, -1 if most is None else most, first),
         ).fetchall()

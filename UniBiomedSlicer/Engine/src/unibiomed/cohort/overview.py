@@ -23,7 +23,7 @@ def write_overview(catalogue: Catalogue, *, thumbnails: bool = True) -> Path:
     """Write the page beside the catalogue; returns its path. Without ``thumbnails`` it stays small for huge cohorts."""
     text = resources.files("unibiomed.cohort").joinpath("overview.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    records = list(catalogue.records())
+    records = list(catalogue.records(embeddings=False))
     page = environment.from_string(text).render(
         cohort=catalogue.cohort.name,
         counts=catalogue.counts(),

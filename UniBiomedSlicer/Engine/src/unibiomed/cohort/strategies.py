@@ -78,7 +78,8 @@ def ordered(catalogue: Catalogue, strategy: str) -> list[Record]:
     """The cases to be reviewed, next one first. InputError for an unknown strategy, which lists the known ones."""
     if strategy not in STRATEGIES:
         raise InputError(f"There is no strategy {strategy[:40]!r}; choose one of {', '.join(STRATEGIES)}.")
-    return STRATEGIES[strategy]([record for record in catalogue.records() if record.state == "done"])
+    found = catalogue.records(embeddings=STRATEGIES[strategy] is most_different)
+    return STRATEGIES[strategy]([record for record in found if record.state == "done"])
 
 
 def _open(records: Sequence[Record]) -> list[Record]:

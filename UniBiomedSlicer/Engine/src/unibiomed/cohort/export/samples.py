@@ -176,12 +176,13 @@ def samples(
     split is the same whatever is chosen by modality. InputError when there is none.
     """
     word = parse_modality(modality) if modality else None
-    chosen = [record for record in catalogue.records() if _is_wanted(record, which)]
+    records = list(catalogue.records(embeddings=False))
+    chosen = [record for record in records if _is_wanted(record, which)]
     if not chosen:
         raise InputError(f"{catalogue.folder} holds no case to export ({which}); review some, or export all.")
-    patients = {name: n for n, name in enumerate(sorted({r.case.patient for r in catalogue.records()}), start=1)}
+    patients = {name: n for n, name in enumerate(sorted({r.case.patient for r in records}), start=1)}
     splits = assign_splits({record.case.patient for record in chosen}, validation=validation, test=test, seed=seed)
-    number_of = {record.case.id: number for number, record in enumerate(catalogue.records(), start=1)}
+    number_of = {record.case.id: number for number, record in enumerate(records, start=1)}
     review, plan = Review(catalogue), catalogue.plan
     some = False
     for record in chosen:
