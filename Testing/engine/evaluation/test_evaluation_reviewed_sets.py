@@ -14,6 +14,7 @@ from PIL import Image
 from unibiomed.errors import InputError
 from unibiomed.evaluation.export_facts import FACTS, CaseFacts, ExportFacts, HowFacts, SegmentFacts, write_facts
 from unibiomed.evaluation.reviewed.cases import OpenedPictures
+from unibiomed.evaluation.reviewed.files import read_labels
 from unibiomed.evaluation.reviewed.formats import read_export
 from unibiomed.evaluation.reviewed.stacking import stacked
 from unibiomed.tasks.catalogue import published
@@ -91,6 +92,14 @@ def test_a_label_map_becomes_a_mask_a_label_on_the_images_grid(made, request):
     assert opened.areas(["tumor in CT"]) == {"tumor in CT": {1: 16}}
     assert set(opened.picture(1).masks) == set(case.phrases)
     assert set(opened.picture(2).masks) == set()
+
+
+@pytest.mark.parametrize(("stored", "kept"), [(np.uint8, np.uint8), (np.uint16, np.uint16), (np.float32, np.int32)])
+def test_a_label_map_takes_no_more_memory_than_its_numbers_need(tmp_path, stored, kept):
+    _save(tmp_path / "labels.nii.gz", _labels().astype(stored))
+    read = read_labels(tmp_path / "labels.nii.gz", SHAPE)
+    assert read.dtype == kept
+    assert np.array_equal(read, _labels())
 
 
 def test_what_the_export_says_of_itself_goes_before_what_the_lists_let_guess(nnunet):

@@ -97,7 +97,8 @@ def read_labels(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     labels = stored.reshape((*stored.shape, 1, 1)[:3]).T if stored.ndim <= 3 else stored.T
     if labels.shape != shape:
         raise InputError(f"The label map {path} has {labels.shape} voxels [k, j, i], its image {shape}.")
-    return np.rint(labels).astype(np.int64)
+    # As they are stored where that is whole numbers: a large label map fits into memory once, not nine times.
+    return labels if np.issubdtype(labels.dtype, np.integer) else np.rint(labels).astype(np.int32)
 
 
 def truth_of(labels: np.ndarray, values: dict[str, tuple[int, ...]]) -> dict[str, BoxMask]:
