@@ -56,6 +56,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/cohort/review.py
   Engine/src/unibiomed/cohort/rules.py
   Engine/src/unibiomed/cohort/run.py
+  Engine/src/unibiomed/cohort/shown.py
   Engine/src/unibiomed/cohort/simulation.py
   Engine/src/unibiomed/cohort/stated.py
   Engine/src/unibiomed/cohort/strategies.py

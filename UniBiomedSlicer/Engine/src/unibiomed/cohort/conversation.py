@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from unibiomed.cohort.catalogue import Decision, Record
 from unibiomed.cohort.drafts import Draft
 from unibiomed.cohort.review import Review
+from unibiomed.cohort.shown import shown_image
 from unibiomed.cohort.strategies import STRATEGIES
 from unibiomed.errors import InputError, UniBiomedError
 from unibiomed.volumes.dicom_files import pick_series
@@ -97,12 +98,13 @@ def _open(review: Review, request: Mapping[str, Any]) -> dict[str, Any]:
     record, files, report = opened.record, opened.files, opened.report
     phrases = {head.id: head.phrase for head in opened.heads}
     names = {head.id: head.name for head in opened.heads}
+    image = shown_image(review.catalogue, record.case)
     return {
         "case": _case(review, record),
         "series_uid": record.case.series_uid,
         "files": {
-            "image": str(files.image),
-            "first": _first_of_series(record, files.image),
+            "image": str(image),
+            "first": _first_of_series(record, image),
             "segmentation": str(files.segmentation),
             "result": str(files.result),
             "text": str(files.text) if files.text else None,
