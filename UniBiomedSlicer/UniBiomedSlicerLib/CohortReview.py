@@ -135,7 +135,7 @@ class CohortReview(VTKObservationMixin):
         if not drop:
             self._keeper.flush()
         self._conversation.ask(
-            "open", lambda answer: self._onOpened(answer, drop), case=case, reviewer=self.reviewer.strip()
+            "open", lambda answer: self._onOpened(answer, case, drop), case=case, reviewer=self.reviewer.strip()
         )
 
     def setText(self, text: str, spans: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -339,18 +339,19 @@ class CohortReview(VTKObservationMixin):
             self.cases = answer["cases"]
             self.changed.emit()
 
-    def _onOpened(self, answer: dict[str, Any], drop: bool) -> None:
+    def _onOpened(self, answer: dict[str, Any], case: str, drop: bool) -> None:
         if not self._isGood(answer):
+            self._leave(case)
             return
         if self._isUnsaved and not drop and self.current:
             self.failed.emit(_("The changes of {case} could not be saved, so it stays open.").format(case=self.current))
             return
-        case, files, report = answer["case"]["id"], answer["files"], answer["report"]
+        files, report = answer["files"], answer["report"]
         if not drop and self._keeper.isBehind():
             self.open(case)  # something was changed since it was asked for, in the same case perhaps
             return
         if self.current and self.current != case:
-            self._leftOpen = [one for one in self._leftOpen if one != self.current] + [self.current]
+            self._leave(self.current)
         self._keeper.stop()
         self._removeNodes()
         self._forget()
@@ -359,6 +360,7 @@ class CohortReview(VTKObservationMixin):
             self.segmentationNode = _loadSegmentation(files["segmentation"], case)
         except (RuntimeError, OSError, ValueError) as error:  # a file that has gone, or that Slicer cannot read
             self._removeNodes()
+            self._leave(case)
             self.failed.emit(_("The case {case} cannot be loaded: {reason}").format(case=case, reason=error))
             self.opened.emit()
             self.changed.emit()
@@ -385,6 +387,10 @@ class CohortReview(VTKObservationMixin):
         if not answer["ok"]:
             self.failed.emit(answer["message"])
         return bool(answer["ok"])
+
+    def _leave(self, case: str) -> None:
+        """``next`` offers the others first."""
+        self._leftOpen = [one for one in self._leftOpen if one != case] + [case]
 
     def _forget(self) -> None:
         """No case is open."""

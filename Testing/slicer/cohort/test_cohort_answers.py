@@ -183,6 +183,23 @@ def test_next_goes_round_all_cases_that_stay_undecided(review, engine):
     assert seen == ["one", "two", "three", "four"] * 2
 
 
+def test_a_case_that_cannot_be_opened_does_not_stand_in_the_way_of_the_next(review, engine, files, host):
+    review.next()
+    engine.refuse("Its files are gone.")
+    assert review.nextCase() == "three"
+    review.next()
+    segmentation = files["segmentation"]
+    files["segmentation"] = "/there/is/none.seg.nrrd"
+    engine.answer()
+    assert review.current == ""
+    assert review.told[0] == "Its files are gone."
+    assert review.told[1].startswith("The case three cannot be loaded: ")
+    files["segmentation"] = segmentation
+    review.next()
+    engine.answer()
+    assert review.current == "four"
+
+
 def test_a_case_is_taken_out_of_the_scene_unless_its_changes_are_only_there(review, engine):
     node = review.segmentationNode
     review.setText("Changed.")
