@@ -15,10 +15,12 @@ from unibiomed.cli.app import run
 from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.export.samples import samples
 from unibiomed.cohort.review import Review
+from unibiomed.evaluation.reviewed.formats import read_export
+from unibiomed.tasks.catalogue import published
 from unibiomed.training.exported_data import ExportedPictures
 from unibiomed.volumes import read_volume
 from unibiomed.volumes.reading_nrrd import read_segmentation
-from unibiomed.volumes.segmentation import Segmentation
+from unibiomed.volumes.segmentation import Segment, Segmentation
 from unibiomed.volumes.writing import write_segmentation
 
 SAID = "a small hypodense tumor is seen in the liver"
@@ -159,6 +161,27 @@ def test_the_structured_report_holds_the_corrected_text_and_points_at_the_segmen
     assert {name: labels[_number(group)] for name, group in groups.items()} == {name: name for name in groups}
     comments = [str(item.TextValue) for item in groups["liver tumor 1"][0].ContentSequence if item.ValueType == "TEXT"]
     assert "A cyst of 2.5 cm lies in it." in comments
+
+
+def test_a_segment_named_in_any_letters_keeps_its_name_in_every_export(grounded_cohort, tmp_path):
+    folder = grounded_cohort(tmp_path / "torsos", ("a",), dicom=True)
+    name = "Läsion 肝"
+    with Catalogue(folder) as catalogue:
+        review = Review(catalogue)
+        files = review.files("a")
+        volume = read_volume(files.image, modality="CT")
+        first = read_segmentation(files.segmentation, volume.shape, volume.ijk_to_ras).segments[0]
+        mine = Segment(name, name, first.mask)
+        path = tmp_path / "mine.seg.nrrd"
+        write_segmentation(path, Segmentation(volume.shape, volume.ijk_to_ras, (mine,)), reference=volume)
+        review.correct("a", "reader", path, _linked("Die Läsion 肝 ist größer.", (name, "Segment_1")))
+    out = _export(folder, tmp_path / "dicom", "dicom", "--keep-identity")
+    assert str(hd.seg.segread(next(out.rglob("segmentation.dcm"))).get_segment_description(1).segment_label) == name
+    report = hd.sr.Comprehensive3DSR.from_dataset(pydicom.dcmread(next(out.rglob("report.dcm"))))
+    assert report.content.get_volumetric_roi_measurement_groups()[0].tracking_identifier == name
+    for kind in ("nnunet", "decathlon", "unibiomed"):
+        (case,) = read_export(_export(folder, tmp_path / kind, kind), "train", published()).cases
+        assert list(case.open().areas(case.phrases)) == ["läsion 肝 in abdomen CT"], kind
 
 
 def _number(group) -> int:
