@@ -99,6 +99,8 @@ def test_a_name_that_is_no_text_is_counted_and_hides_no_other(tmp_path):
     assert found.left_out == {"files whose name or folder is not valid Unicode": 2}
     with Catalogue.create(tmp_path / "catalogue", tmp_path, Plan(), found.cases) as catalogue:
         assert [record.case.path for record in catalogue.records()] == ["good.png"]
+    with pytest.raises(InputError, match=r"ward\\udcff' is not valid Unicode"):
+        look_through(Path(os.fsdecode(os.fsencode(tmp_path) + b"/ward\xff")))
 
 
 def test_empty_cut_misnamed_and_foreign_files_are_cases_that_say_what_is_wrong(tmp_path, radiograph):

@@ -66,6 +66,8 @@ def look_through(folder: Path) -> Found:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the folder that holds the images of the cohort.")
+    if not _is_unicode(str(folder.absolute())):
+        raise InputError(f"The path {str(folder)!a} is not valid Unicode, as a catalogue needs it; rename the folder.")
     left_out: Counter[str] = Counter()
     cases: dict[str, Case] = {}
     for case in _walk(folder, left_out):
