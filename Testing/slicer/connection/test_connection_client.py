@@ -234,7 +234,9 @@ def test_a_dropped_stream_goes_on_after_the_last_event_without_repeating_any(hos
     host.spin(until=lambda: events and events[-1]["event"] == "done", timeout=20)
     assert [event["seq"] for event in events] == list(range(1, 9))
     assert failures == []
-    assert len(server.requests) == 5
+    # Five, and more where Qt itself sends a request again whose connection was cut before its answer was read.
+    assert len(server.requests) >= 5
+    assert drops == []
 
 
 def test_a_stream_that_cannot_be_taken_up_again_fails_once(host, server, follow, monkeypatch):
