@@ -36,7 +36,7 @@ def test_the_most_different_order_is_quick_for_ten_thousand_cases():
     records = _records(10_000)
     began = time.monotonic()
     order = strategies.most_different(records)
-    assert time.monotonic() - began < 100
+    assert time.monotonic() - began < 15
     assert len({record.case.id for record in order}) == 10_000
 
 
@@ -44,6 +44,6 @@ def test_a_catalogue_of_twenty_thousand_cases_is_made_without_a_flush_for_each(t
     cases = [Case(f"{number:05d}", "p", "x.png") for number in range(20_000)]
     began = time.monotonic()
     with Catalogue.create(tmp_path / "many", tmp_path, Plan(), cases) as catalogue:
-        assert time.monotonic() - began < 50
+        assert time.monotonic() - began < 5
         assert catalogue.counts()["waiting"] == 20_000
         assert catalogue.claim() == cases[0]

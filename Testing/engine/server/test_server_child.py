@@ -133,7 +133,7 @@ def test_a_killed_parent_takes_the_engine_with_it_even_if_a_sibling_holds_the_pi
         parent.kill()
         parent.wait(30)
         while psutil.pid_exists(engine) and psutil.Process(engine).status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() - begun < 30, "it goes on while its sibling lives"
+            assert time.monotonic() - begun < 3
             time.sleep(0.02)
     finally:
         os.kill(sibling, signal.SIGKILL)

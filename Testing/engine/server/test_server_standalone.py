@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -111,8 +112,10 @@ def test_over_tls_the_client_can_check_the_certificate_and_ctrl_c_ends_the_engin
             assert client.get("/v1/models").status_code == 200
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/protocol", timeout=60)
+        begun = time.monotonic()
         process.send_signal(2)
         assert process.wait(30) == 0
+        assert time.monotonic() - begun < 5
     finally:
         process.kill()
         process.wait(30)
