@@ -187,18 +187,20 @@ class Host:
 
     @contextmanager
     def stallMeter(self) -> Iterator[SimpleNamespace]:
-        """`.longest`: seconds of the longest time in which the event loop could not run, over the with block."""
+        """`.longest`: seconds of the longest time in which the event loop could not run, over the with block; `.own`:
+        the same without the time in which it was ready to run and other programs had the processors."""
         from PySide6 import QtCore
 
-        meter = SimpleNamespace(longest=0.0, all=[])
-        last = [time.perf_counter()]
+        meter = SimpleNamespace(longest=0.0, own=0.0, all=[])
+        last = [time.perf_counter(), _waitedForAProcessor()]
         timer = QtCore.QTimer()
         timer.setTimerType(QtCore.Qt.PreciseTimer)
 
         def tick() -> None:
-            now = time.perf_counter()
-            gap = now - last[0] - 0.001
-            last[0] = now
+            now = [time.perf_counter(), _waitedForAProcessor()]
+            gap = now[0] - last[0] - 0.001
+            meter.own = max(meter.own, gap - (now[1] - last[1]))
+            last[:] = now
             meter.all.append(gap)
             meter.longest = max(meter.longest, gap)
 
@@ -330,3 +332,9 @@ class Host:
         self.spin()
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
         messages.reset()
+
+
+def _waitedForAProcessor() -> float:
+    """Seconds that this thread was ready to run and no processor was free; 0 where the system does not tell."""
+    path = Path("/proc/thread-self/schedstat")
+    return int(path.read_text().split()[1]) / 1e9 if path.is_file() else 0.0

@@ -235,8 +235,7 @@ def test_a_dropped_stream_goes_on_after_the_last_event_without_repeating_any(hos
     assert [event["seq"] for event in events] == list(range(1, 9))
     assert failures == []
     # Five, and more where Qt itself sends a request again whose connection was cut before its answer was read.
-    assert len(server.requests) >= 5
-    assert drops == []
+    assert 5 <= len(server.requests) <= 7
 
 
 def test_a_stream_that_cannot_be_taken_up_again_fails_once(host, server, follow, monkeypatch):

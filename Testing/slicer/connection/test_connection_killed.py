@@ -137,9 +137,14 @@ def test_no_environment_is_told_and_nothing_is_started(host, makeService, volume
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting", "loading", "ready", "running"])
-def test_when_slicer_is_killed_its_engine_ends_by_itself(moment, record_property):
-    """How soon is told, not judged: until the engine has read its own code it cannot notice anything."""
+def test_when_slicer_is_killed_its_engine_is_gone_within_three_seconds(moment):
     script = Path(__file__).with_name("slicer_stand_in.py")
+    began = time.monotonic()
+    if moment in ("starting", "loading"):
+        # Until it has read this code it cannot notice anything; how long that takes is the machine's doing.
+        code = "import unibiomed.server.child, unibiomed.model.loading"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    reading = time.monotonic() - began
     slicer = subprocess.Popen([sys.executable, str(script), moment], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         pid = int(slicer.stdout.readline())
@@ -148,11 +153,11 @@ def test_when_slicer_is_killed_its_engine_ends_by_itself(moment, record_property
         slicer.send_signal(signal.SIGKILL)
         slicer.wait()
     began = time.monotonic()
-    while alive(pid) and time.monotonic() - began < 60:
+    while alive(pid) and time.monotonic() - began < 30:
         time.sleep(0.02)
-    record_property("seconds_until_the_engine_was_gone", round(time.monotonic() - began, 2))
-    print(f"the engine was gone {time.monotonic() - began:.2f} s after Slicer ({moment})")
-    assert not alive(pid)
+    took = time.monotonic() - began
+    print(f"the engine was gone {took:.2f} s after Slicer ({moment})")
+    assert took < 3 + reading
 
 
 @pytest.mark.slow

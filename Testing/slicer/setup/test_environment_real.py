@@ -18,8 +18,7 @@ def test_from_nothing_to_an_engine_that_answers_and_back_to_nothing(environment,
     with host.stallMeter() as meter:
         ok, message = outcome(environment.finished, environment.install, 500)
     assert ok, message + "\n" + "\n".join(environment.log[-30:])
-    # Whoever waited for the installer would stand still for many seconds; less may be the machine's doing.
-    assert meter.longest < 2.0
+    assert meter.own < 0.25
     assert any("Installing PyTorch" in text for text, _fraction in told)
     assert json.loads((root / "environment.json").read_text())["environment"]["variant"] == "cpu"
     assert environment.state().kind == "ready"

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from unibiomed.errors import InputError
 from unibiomed.evaluation.mask_metrics import dice
 from unibiomed.evaluation.presence_pair import MAX_FALSE_POSITIVES, Pair, Sample, enough, fit_pair
 from unibiomed.tasks.presence import Thresholds, observe
@@ -59,19 +58,15 @@ def _asked(model: Model, folder: Path, seed: int, cancelled: Callable[[], bool])
     samples: list[Sample] = []
     rng = np.random.default_rng(seed)
     left = _PICTURES
-    for split in ("val", "train"):
-        try:
-            data = ExportedPictures(folder, split)
-        except InputError:
-            if split == "train":
-                raise
-            continue  # an export need not have a held-out split
-        phrases = ExportedPictures(folder, "train").phrases
+    trained_on = ExportedPictures(folder, "train")
+    # An export need not have a held-out split.
+    held_out = [ExportedPictures(folder, "val")] if (folder / "val.json").is_file() else []
+    for data in (*held_out, trained_on):
         for place in rng.permutation(len(data.pictures))[:left]:
             if cancelled():
                 return None
             picture = data.pictures[place]
-            asked = [str(phrase) for phrase in rng.permutation(phrases)[:_QUESTIONS]]
+            asked = [str(phrase) for phrase in rng.permutation(trained_on.phrases)[:_QUESTIONS]]
             image = data.image(picture)
             found = model.predict_batch([image] * len(asked), [segment_prompt(phrase) for phrase in asked])
             for phrase, prediction in zip(asked, found, strict=True):
