@@ -21,9 +21,10 @@ from scale_prompt_free import prompt_free
 from shifted_phantoms import TARGETS, original
 from unibiomed.cohort.annotate import AUTOMATIC, Annotator
 from unibiomed.cohort.cases import Case, find_cases
-from unibiomed.cohort.catalogue import FILE, Catalogue, Outcome
+from unibiomed.cohort.catalogue import FILE, Catalogue
 from unibiomed.cohort.plan import Plan
 from unibiomed.cohort.reading import Reading
+from unibiomed.cohort.records import Outcome
 from unibiomed.cohort.review import Review
 from unibiomed.cohort.strategies import STRATEGIES
 from unibiomed.cohort.tally import tally

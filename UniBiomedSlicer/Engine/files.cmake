@@ -53,6 +53,7 @@ set(ENGINE_FILES
   Engine/src/unibiomed/cohort/preview.py
   Engine/src/unibiomed/cohort/ray_runner.py
   Engine/src/unibiomed/cohort/reading.py
+  Engine/src/unibiomed/cohort/records.py
   Engine/src/unibiomed/cohort/review.py
   Engine/src/unibiomed/cohort/rules.py
   Engine/src/unibiomed/cohort/run.py

@@ -22,6 +22,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from UniBiomedSlicerLib.CohortConversation import CohortConversation
+from UniBiomedSlicerLib.CohortNodes import loadSegmentation, loadVolume, modified
 from UniBiomedSlicerLib.DraftKeeper import DraftKeeper
 from UniBiomedSlicerLib.SegmentationFile import writeSegmentation
 from UniBiomedSlicerLib.Signal import Signal
@@ -188,11 +189,11 @@ class CohortReview(VTKObservationMixin):
 
     def _state(self) -> tuple[Any, ...]:
         node = self.segmentationNode
-        return (self.current, _modified(node), *self._compared(self.text, self.spans)) if node is not None else ()
+        return (self.current, modified(node), *self._compared(self.text, self.spans)) if node is not None else ()
 
     def _areSegmentsChanged(self) -> bool:
         isKept = self.draft is not None and self.draft["segmentation"]
-        return isKept or (self._opened is not None and _modified(self.segmentationNode) != self._opened)
+        return isKept or (self._opened is not None and modified(self.segmentationNode) != self._opened)
 
     def _isTextChanged(self) -> bool:
         return self._compared(self.text, self.spans) != self._compared(**self._standing)
@@ -289,7 +290,7 @@ class CohortReview(VTKObservationMixin):
         elif self._isNamed(reviewer):
             # What is changed while the answer is under way is not part of the decision.
             report = {"text": self.text, "spans": self.spans}
-            self._decided = (_modified(self.segmentationNode), report)
+            self._decided = (modified(self.segmentationNode), report)
             self._keeper.settle()
             case, path = self.current, fields.get("segmentation", "")
             self._conversation.ask(
@@ -356,8 +357,8 @@ class CohortReview(VTKObservationMixin):
         self._removeNodes()
         self._forget()
         try:
-            self.volumeNode = _loadVolume(Path(files["image"]), files["first"])
-            self.segmentationNode = _loadSegmentation(files["segmentation"], case)
+            self.volumeNode = loadVolume(Path(files["image"]), files["first"])
+            self.segmentationNode = loadSegmentation(files["segmentation"], case)
         except (RuntimeError, OSError, ValueError) as error:  # a file that has gone, or that Slicer cannot read
             self._removeNodes()
             self._leave(case)
@@ -371,7 +372,7 @@ class CohortReview(VTKObservationMixin):
         self.draft, self.others = answer["draft"], answer["others"]
         self.decision = answer["case"] if answer["case"]["verdict"] else None
         self._standing = {"text": answer["standing"]["text"], "spans": answer["standing"]["spans"]}
-        self._opened = _modified(self.segmentationNode)
+        self._opened = modified(self.segmentationNode)
         self._keeper.start()
         slicer.util.setSliceViewerLayers(background=self.volumeNode, fit=True)
         if answer["problem"]:
@@ -403,35 +404,6 @@ class CohortReview(VTKObservationMixin):
             if node is not None and slicer.mrmlScene.IsNodePresent(node):
                 slicer.mrmlScene.RemoveNode(node)
         self.segmentationNode = self.volumeNode = None
-
-
-def _loadVolume(path: Path, first: str | None) -> Any:
-    """A file as Slicer loads it; of a DICOM folder the series of the file ``first``, whose others the reader finds."""
-    if path.is_dir():
-        return slicer.util.loadVolume(first or str(min(path.iterdir())), {"singleFile": False})
-    # Numbered pictures would be read as one stack.
-    return slicer.util.loadVolume(str(path), {"singleFile": True})
-
-
-def _loadSegmentation(path: str, case: str) -> Any:
-    """The segments as a node that Slicer does not save back into the catalogue, whose files are the engine's alone."""
-    node = slicer.util.loadSegmentation(path)
-    node.SetName(case)
-    storage = node.GetStorageNode()
-    if storage is not None:
-        slicer.mrmlScene.RemoveNode(storage)
-    return node
-
-
-def _modified(node: Any) -> int:
-    """Changes when voxels, names or the list of segments do, not when colours or the visibility do."""
-    segmentation = node.GetSegmentation()
-    facts: list[Any] = [segmentation.GetNumberOfSegments()]
-    for index in range(segmentation.GetNumberOfSegments()):
-        segment = segmentation.GetNthSegment(index)
-        image = segment.GetRepresentation("Binary labelmap")
-        facts.append((segment.GetName(), image.GetMTime() if image is not None else 0))
-    return hash(tuple(facts))
 
 
 def _delete(path: str) -> None:

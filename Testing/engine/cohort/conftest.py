@@ -15,8 +15,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT, SEGMENTATION
 from unibiomed.cohort.cases import find_cases
-from unibiomed.cohort.catalogue import Catalogue, Outcome
+from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.records import Outcome
 from unibiomed.cohort.review import Review
 from unibiomed.tasks import interpret
 from unibiomed.tasks.outputs.segmentation import to_segmentation

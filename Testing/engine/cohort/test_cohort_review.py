@@ -18,9 +18,10 @@ from unibiomed.cohort import conversation
 from unibiomed.cohort import review as review_module
 from unibiomed.cohort.annotate import AUTOMATIC, SEGMENTATION
 from unibiomed.cohort.cases import Case, find_cases
-from unibiomed.cohort.catalogue import Catalogue, Decision, Outcome, Record
+from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.conversation import answer, converse
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.records import Decision, Outcome, Record
 from unibiomed.cohort.review import Review
 from unibiomed.cohort.simulation import corrections_needed, queue_gain
 from unibiomed.cohort.strategies import STRATEGIES, at_random, least_confident, most_different, most_disagreement

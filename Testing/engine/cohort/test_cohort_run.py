@@ -18,8 +18,9 @@ from PIL import Image
 from unibiomed.cli.app import run
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT
 from unibiomed.cohort.cases import Case, find_cases
-from unibiomed.cohort.catalogue import FILE, Catalogue, Outcome
+from unibiomed.cohort.catalogue import FILE, Catalogue
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.records import Outcome
 from unibiomed.cohort.run import coordinating
 from unibiomed.errors import InputError
 from unibiomed.phantoms import generate

@@ -8,8 +8,9 @@ import time
 import numpy as np
 from unibiomed.cohort import strategies
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import Catalogue, Outcome, Record
+from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.records import Outcome, Record
 
 
 def _records(count: int) -> list[Record]:

@@ -9,9 +9,10 @@ import sqlite3
 import pytest
 import yaml
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import FILE, Catalogue, Outcome
+from unibiomed.cohort.catalogue import FILE, Catalogue
 from unibiomed.cohort.plan import Plan, differs_for, plan_from, read_plan, write_plan
 from unibiomed.cohort.preview import preview, warnings_of
+from unibiomed.cohort.records import Outcome
 from unibiomed.cohort.stated import bids_name
 from unibiomed.cohort.unsaid import unknown_modality
 from unibiomed.errors import InputError

@@ -607,7 +607,7 @@ def test_the_page_tells_of_the_draft_and_the_decision_of_another_reviewer(host, 
 
 
 def test_of_two_dicom_series_in_one_folder_the_cases_own_is_loaded(host, tmp_path):
-    from UniBiomedSlicerLib.CohortReview import _loadVolume
+    from UniBiomedSlicerLib.CohortNodes import loadVolume
 
     path = Path(__file__).resolve().parents[2] / "engine" / "cohort" / "conftest.py"
     spec = importlib.util.spec_from_file_location("unibiomed_engine_cohort", path)
@@ -616,7 +616,7 @@ def test_of_two_dicom_series_in_one_folder_the_cases_own_is_loaded(host, tmp_pat
     voxels = np.arange(6 * 10 * 12).reshape(6, 10, 12)
     for prefix, array in (("x", voxels), ("y", voxels[::-1])):
         engine.write_series(tmp_path / "study", array, prefix)
-        loaded = _loadVolume(tmp_path / "study", str(tmp_path / "study" / f"{prefix}0.dcm"))
+        loaded = loadVolume(tmp_path / "study", str(tmp_path / "study" / f"{prefix}0.dcm"))
         assert np.array_equal(slicer.util.arrayFromVolume(loaded), array)
 
 

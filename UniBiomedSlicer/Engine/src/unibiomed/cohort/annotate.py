@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import AUTOMATIC, Outcome
+from unibiomed.cohort.catalogue import AUTOMATIC
 from unibiomed.cohort.plan import Output, Plan
 from unibiomed.cohort.reading import Reading
+from unibiomed.cohort.records import Outcome
 from unibiomed.cohort.unsaid import FRAME_HINT, unknown_modality
 from unibiomed.errors import InputError, OutputError
 from unibiomed.tasks.frames import Frames

@@ -13,20 +13,17 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
 
 import numpy as np
 
 from unibiomed.cohort.cases import Case, told_apart
 from unibiomed.cohort.plan import Plan, plan_from
 from unibiomed.cohort.reading import Reading
+from unibiomed.cohort.records import VERDICTS, Decision, Outcome, Record, State, Verdict, record_of
 from unibiomed.errors import InputError
 
-State = Literal["waiting", "running", "done", "failed"]
-Verdict = Literal["accepted", "corrected", "rejected"]
-VERDICTS: tuple[Verdict, ...] = ("accepted", "corrected", "rejected")
 FORMAT = "unibiomed.catalogue/1"
 FILE = "catalogue.sqlite"
 #: Folder of what the model made, a folder a case; what reviewers made lies elsewhere.
@@ -52,50 +49,6 @@ CREATE INDEX decisions_by_case ON decisions (case_id, number);
 """
 #: Columns of ``cases`` that the first catalogues had not; added when such a one is opened.
 _LATER_COLUMNS = ("dicom_modality", "reading")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a reviewer decided; ``folder`` (relative to the catalogue's) holds the corrected files."""
-
-    number: int
-    case_id: str
-    verdict: Verdict
-    reviewer: str
-    at: float
-    folder: str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished case leaves in the catalogue; ``disagreement`` and ``embedding`` where they were computed.
-
-    ``reading`` is missing in catalogues from before it was kept.
-    """
-
-    seconds: float
-    model: str
-    weights_sha256: str
-    prompts: tuple[str, ...]
-    confidence: float
-    segments: int
-    disagreement: float | None = None
-    embedding: np.ndarray | None = None
-    reading: Reading | None = None
-
-
-@dataclass(frozen=True)
-class Record:
-    """A case with all that is known of it; times are seconds since the epoch."""
-
-    case: Case
-    state: State
-    attempts: int
-    reason: str
-    finished: float | None
-    outcome: Outcome | None
-    decision: Decision | None = None
 
 
 class Catalogue:
@@ -357,7 +310,7 @@ class Catalogue:
             (*one, -1 if most is None else most, first),
         ).fetchall()
         for row in rows:
-            yield replace(_record(row), decision=standing.get(row[0]))
+            yield replace(record_of(row), decision=standing.get(row[0]))
 
     def readings(self) -> Iterator[tuple[float, Reading | None]]:
         """Seconds and reading of every case that is done, one at a time: a million need no more memory than one."""
@@ -426,17 +379,3 @@ def _rows(cases: Iterable[Case]) -> list[tuple[str, str, str, str | None, str | 
 def _is_in_folder_of(case: Case, known: set[tuple[str, str | None]]) -> bool:
     """A series of one file was known by its folder as long as it was the only one there."""
     return case.series_uid is not None and (str(PurePosixPath(case.path).parent), case.series_uid) in known
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    case = Case(*row[:5])
-    state, attempts, reason, finished = row[5:9]
-    seconds, model, weights, prompts, confidence, segments, disagreement, vector, reading = row[9:]
-    outcome = None
-    if state == "done":
-        embedding = None if vector is None else np.frombuffer(vector, dtype="<f4")
-        outcome = Outcome(
-            seconds, model, weights, tuple(json.loads(prompts)), confidence, segments, disagreement, embedding,
-            Reading.from_text(reading),
-        )  # fmt: skip
-    return Record(case, state, attempts, reason, finished, outcome)

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from unibiomed.cohort.catalogue import Decision, Record
 from unibiomed.cohort.drafts import Draft
+from unibiomed.cohort.records import Decision, Record
 from unibiomed.cohort.review import Review
 from unibiomed.cohort.shown import shown_image
 from unibiomed.cohort.strategies import STRATEGIES

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unibiomed.cohort.catalogue import Catalogue, Decision
+from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.records import Decision
 from unibiomed.cohort.texts import ReportText, parse_text, to_json
 from unibiomed.errors import InputError
 from unibiomed.volumes.atomic import atomic_path, sweep

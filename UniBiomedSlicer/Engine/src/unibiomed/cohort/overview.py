@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 
 from unibiomed.cohort.annotate import AUTOMATIC, THUMBNAIL
-from unibiomed.cohort.catalogue import Catalogue, Record
+from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.records import Record
 from unibiomed.cohort.tally import tally
 from unibiomed.volumes.atomic import atomic_path
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import Catalogue, Outcome
+from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.failures import CASE_ERRORS, reason_of
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.records import Outcome
 from unibiomed.cohort.run import Clock, Runner, Told
 from unibiomed.errors import InputError
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from unibiomed.cohort.annotate import AUTOMATIC, RESULT, SEGMENTATION, THUMBNAIL
-from unibiomed.cohort.catalogue import Catalogue, Decision, Record
+from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.drafts import Draft, Drafts
+from unibiomed.cohort.records import Decision, Record
 from unibiomed.cohort.strategies import ordered
 from unibiomed.cohort.texts import TEXT, ReportText, checked_text, model_text, read_text, write_text
 from unibiomed.errors import InputError, OutputError

@@ -13,8 +13,9 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from unibiomed.cohort.cases import Case
-from unibiomed.cohort.catalogue import AUTOMATIC, Catalogue, Outcome
+from unibiomed.cohort.catalogue import AUTOMATIC, Catalogue
 from unibiomed.cohort.failures import CASE_ERRORS, reason_of
+from unibiomed.cohort.records import Outcome
 from unibiomed.errors import Cancelled, InputError
 from unibiomed.volumes.atomic import sweep
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from unibiomed.cohort.catalogue import Catalogue, Record
+from unibiomed.cohort.catalogue import Catalogue
+from unibiomed.cohort.records import Record
 from unibiomed.errors import InputError
 
 Strategy = Callable[[Sequence[Record]], list[Record]]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from unibiomed.cohort.catalogue import Catalogue, Record
+from unibiomed.cohort.catalogue import Catalogue
 from unibiomed.cohort.export.splits import Split, assign_splits
 from unibiomed.cohort.plan import Plan
+from unibiomed.cohort.records import Record
 from unibiomed.cohort.review import CaseFiles, Review
 from unibiomed.cohort.texts import ReportText, model_text, read_text
 from unibiomed.errors import InputError
